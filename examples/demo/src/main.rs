@@ -1,0 +1,2 @@
+//! The Oracle saving a real service from a real leak, on a terminal.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Real memory incidents, staged in cgroups of their own.

@@ -1,0 +1,1 @@
+//! Action backends: real effects on a Linux host, each with its undo.

@@ -1,0 +1,1 @@
+//! The vocabulary, traits, policy, ledger and agent that every gadget stands on.

@@ -1,0 +1,2 @@
+//! Set-up, tests, demo, lab, benches and gates of this workspace.
+fn main() {}
