@@ -1,1 +1,37 @@
 //! The vocabulary, traits, policy, ledger and agent that every gadget stands on.
+
+mod action;
+mod clock;
+mod gadget;
+mod ledger;
+mod model;
+mod plan;
+mod policy;
+mod provider;
+mod signal;
+mod subject;
+mod units;
+mod world;
+
+pub use action::{Action, ActionError, Effect, NoActions, Setting, Summary, Undo, Value, summary};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use gadget::{Gadget, Idle};
+pub use ledger::{
+    Carried, Diagnostic, Ending, Entry, Outcome, PastEffect, Record, RecordedPermit, Unfinished,
+};
+pub use model::{Assessment, Estimate, Evidence, MAX_EVIDENCE, Model, Name};
+pub use plan::{
+    Change, Expectation, Metric, Plan, PlanId, Plans, Reach, Risk, Step, StepKind, Target,
+};
+pub use policy::{Cooling, Extent, GuardName, Opinion, Permit, Refusal, Review, Verdict};
+pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
+pub use signal::{
+    CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, HostCpu, HostMemory,
+    IoCount, Paging, Pressure, ProcessUsage, Reading, Resource, Signal, Stall,
+};
+pub use subject::{
+    CgroupId, CgroupIdentity, CgroupVersion, Container, HostFacts, ProcessId, ProcessIdentity,
+    QosClass, Runtime, Subject,
+};
+pub use units::{Bytes, MemoryLimit, OutOfRange, Percent, Probability, Timestamp};
+pub use world::{Cgroup, Host, Process, World};
