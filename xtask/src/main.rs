@@ -1,2 +1,89 @@
 //! Set-up, tests, demo, lab, benches and gates of this workspace.
-fn main() {}
+//!
+//! Building this needs what building any Rust program needs: a toolchain and a C linker (`gcc`). Everything beyond
+//! that is found, and installed where it may be, by the command that needs it.
+
+mod bench;
+mod ci;
+mod embed;
+mod gates;
+mod lab;
+mod needs;
+mod readme;
+mod run;
+mod testing;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::needs::Purpose;
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, disable_help_subcommand = true)]
+struct Cli {
+    /// Install nothing: print the line that would, and stop when something is missing.
+    #[arg(long, global = true)]
+    no_install: bool,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Find what is missing for a purpose, and install it with apt-get where that is allowed.
+    Setup {
+        /// What to get ready for.
+        #[arg(default_value = "build")]
+        purposes: Vec<Purpose>,
+    },
+    /// Run every test: unit, integration, documentation, and the README embedded in a crate outside the workspace.
+    Test,
+    /// Run every gate; all of them run even when one fails.
+    Ci(ci::Options),
+    /// Build the demo and run it.
+    Demo(Rest),
+    /// Stage memory incidents, on this host or in a virtual machine.
+    Lab(lab::Options),
+    /// Run the benches and print each number beside its budget.
+    Bench(bench::Options),
+}
+
+#[derive(Args)]
+struct Rest {
+    /// Handed on as they are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(cli: Cli) -> Result<()> {
+    let install = !cli.no_install;
+    if let Task::Setup { purposes } = &cli.task {
+        // Before the workspace is read: that takes a cargo which may itself lack something.
+        return needs::setup(purposes, install);
+    }
+    needs::setup(&[Purpose::Build], install)?;
+    let workspace = Workspace::load()?;
+    match cli.task {
+        Task::Setup { .. } => Ok(()),
+        Task::Test => testing::run(&workspace),
+        Task::Ci(options) => ci::run(&workspace, &options, install),
+        Task::Demo(rest) => lab::demo(&workspace, &rest.args),
+        Task::Lab(options) => lab::run(&workspace, &options, install),
+        Task::Bench(options) => bench::run(&workspace, &options),
+    }
+}

@@ -1,0 +1,157 @@
+//! Every test of the workspace, and one count of them all.
+
+use std::fmt;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::embed;
+use crate::run;
+use crate::workspace::{Workspace, program_exists};
+
+/// Runs them all, also when some fail, and ends with one line of counts.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let mut failures = Vec::new();
+    let mut sum = Counts::default();
+    for (name, mut command) in [("tests", tests(workspace)), ("doctests", doctests(workspace))] {
+        let (status, lines) = run::tee_status(&mut command)?;
+        let counts = lines.iter().filter_map(|line| Counts::parse(line)).sum::<Counts>();
+        sum = sum + counts;
+        if !status.success() {
+            failures.push(name);
+            // A build that failed ran no test, yet is no success.
+            sum.failed += usize::from(counts.failed == 0);
+        }
+    }
+    match embed::run(workspace) {
+        Ok(counts) => sum = sum + counts,
+        Err(error) => {
+            eprintln!("xtask: the README does not hold: {error:#}");
+            failures.push("embed");
+            sum.failed += 1;
+        }
+    }
+    println!("\n{sum}");
+    if failures.is_empty() { Ok(()) } else { bail!("failed: {}", failures.join(", ")) }
+}
+
+/// `cargo nextest` where it is installed: it runs the test binaries side by side and bounds each test's time.
+fn tests(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    if program_exists("cargo-nextest") {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        // Documentation tests come next, whichever runner this was.
+        command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+    }
+    command
+}
+
+fn doctests(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
+    command
+}
+
+/// How many tests passed, failed and were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Counts {
+    /// Reads a summary line of cargo test (`test result: ok. 5 passed; ...`) or of nextest
+    /// (`Summary [ 1.2s] 5 tests run: 5 passed, ...`).
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let line = without_escapes(line);
+        let line = line.trim();
+        let counts = match line.strip_prefix("test result:") {
+            Some(rest) => rest,
+            None => line.strip_prefix("Summary [")?.split_once("run:")?.1,
+        };
+        let number_before = |words: &[&str]| {
+            let parts = counts.split([';', ',', '.', '(']).map(str::trim);
+            let of = |part: &str| {
+                let (number, what) = part.split_once(' ')?;
+                words.contains(&what.trim()).then(|| number.parse::<usize>().ok())?
+            };
+            parts.filter_map(of).sum()
+        };
+        Some(Self {
+            passed: number_before(&["passed"]),
+            failed: number_before(&["failed", "timed out", "exec failed"]),
+            skipped: number_before(&["skipped", "ignored"]),
+        })
+    }
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), std::ops::Add::add)
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+/// The line without terminal colours (`ESC [ ... m`).
+fn without_escapes(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut parts = line.split('\u{1b}');
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(passed: usize, failed: usize, skipped: usize) -> Option<Counts> {
+        Some(Counts { passed, failed, skipped })
+    }
+
+    #[test]
+    fn both_runners_are_understood() {
+        let cargo = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        assert_eq!(Counts::parse(cargo), counts(5, 2, 1));
+        let nextest = "     Summary [   1.204s] 14 tests run: 11 passed (1 slow, 1 leaky), 2 failed, 1 timed out, 3 skipped";
+        assert_eq!(Counts::parse(nextest), counts(11, 3, 3));
+    }
+
+    #[test]
+    fn colours_do_not_hide_a_summary() {
+        let coloured = "\u{1b}[32;1m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m2\u{1b}[0m tests run: \u{1b}[1m2\u{1b}[0m \u{1b}[32;1mpassed\u{1b}[0m, 0 skipped";
+        assert_eq!(Counts::parse(coloured), counts(2, 0, 0));
+    }
+
+    #[test]
+    fn a_line_that_only_speaks_of_passing_is_no_summary() {
+        assert_eq!(Counts::parse("5 passed, 2 failed"), None);
+        assert_eq!(Counts::parse("        PASS [   0.003s] xtask readme::tests::x"), None);
+    }
+
+    #[test]
+    fn the_sum_prints_as_one_plain_line() {
+        let sum: Counts = [counts(3, 0, 1), counts(2, 1, 0)].into_iter().flatten().sum();
+        assert_eq!(sum.to_string(), "5 passed, 1 failed, 1 skipped");
+    }
+}
