@@ -1,8 +1,10 @@
 //! The vocabulary, traits, policy, ledger and agent that every gadget stands on.
 
 mod action;
+mod backoff;
 mod clock;
 mod gadget;
+mod governor;
 mod ledger;
 mod model;
 mod plan;
@@ -14,8 +16,12 @@ mod units;
 mod world;
 
 pub use action::{Action, ActionError, Effect, NoActions, Setting, Summary, Undo, Value, summary};
+pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use gadget::{Gadget, Idle};
+pub use governor::{
+    Accounting, Breaker, BreakerState, Budget, Cost, Governor, Meter, Pace, resident, thread_cpu,
+};
 pub use ledger::{
     Carried, Diagnostic, Ending, Entry, Outcome, PastEffect, Record, RecordedPermit, Unfinished,
 };
