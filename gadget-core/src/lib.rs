@@ -10,6 +10,7 @@ mod model;
 mod plan;
 mod policy;
 mod provider;
+mod recording;
 mod signal;
 mod subject;
 mod units;
@@ -31,6 +32,7 @@ pub use plan::{
 };
 pub use policy::{Cooling, Extent, GuardName, Opinion, Permit, Refusal, Review, Verdict};
 pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
+pub use recording::{Recorder, Recording, RecordingError};
 pub use signal::{
     CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, HostCpu, HostMemory,
     IoCount, Paging, Pressure, ProcessUsage, Reading, Resource, Signal, Stall,

@@ -1,0 +1,247 @@
+//! The schema's version and fingerprint.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::signal::{
+    CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, HostCpu, HostMemory,
+    IoCount, Paging, Pressure, ProcessUsage, Reading, Resource, Stall,
+};
+use crate::subject::{
+    CgroupId, CgroupIdentity, CgroupVersion, Container, HostFacts, ProcessId, ProcessIdentity,
+    QosClass, Runtime, Subject,
+};
+use crate::units::{Bytes, MemoryLimit, Percent};
+
+/// The version of the header and the framing.
+pub(super) const VERSION: u16 = 1;
+
+/// A fingerprint of everything a frame can hold.
+///
+/// It covers the names, the order and the encoding of all variants and fields, by way of one sample of each, so that a
+/// changed vocabulary is noticed without anybody having to remember to count a version up.
+pub(super) static FINGERPRINT: LazyLock<[u8; 8]> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    let (facts, subjects, readings) = samples();
+    // The names and their order, then the numbers that stand for variants in frames.
+    hash.update(serde_json::to_vec(&(&facts, &subjects, &readings)).unwrap_or_default());
+    hash.update(postcard::to_stdvec(&(&facts, &subjects, &readings)).unwrap_or_default());
+    let mut fingerprint = [0; 8];
+    fingerprint.copy_from_slice(&hash.finalize()[..8]);
+    fingerprint
+});
+
+/// One of everything, every field present and written out, so that a new field does not compile until it is here.
+pub(super) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
+    let facts = HostFacts { boot_id: "b".into(), kernel: "k".into(), agent_pid: 300, cpus: 2 };
+    let process = ProcessId { pid: 300, start: 70_000 };
+    let subjects =
+        vec![Subject::Host, Subject::Cgroup(CgroupId(70_000)), Subject::Process(process)];
+    let mut readings = vec![
+        Reading::HostMemory(host_memory()),
+        Reading::HostCpu(host_cpu()),
+        Reading::CgroupMemory(cgroup_memory()),
+        Reading::CgroupCpu(CgroupCpu {
+            usage: Duration::new(1, 2),
+            periods: Some(3),
+            throttled_periods: Some(4),
+            throttled: Some(Duration::new(5, 6)),
+        }),
+        Reading::CgroupIo(io_count()),
+        Reading::CgroupPids(CgroupPids { current: 1, max: Some(2) }),
+        Reading::ProcessUsage(process_usage()),
+        Reading::ProcessIo(io_count()),
+        Reading::Gone,
+        Reading::OomKill(1),
+    ];
+    readings.extend(
+        [Resource::Memory, Resource::Cpu, Resource::Io]
+            .into_iter()
+            .flat_map(|it| [Reading::Pressure(it, pressure()), Reading::StallTrigger(it)]),
+    );
+    for version in [CgroupVersion::V1, CgroupVersion::V2] {
+        for qos in [QosClass::BestEffort, QosClass::Burstable, QosClass::Guaranteed] {
+            readings.push(Reading::CgroupIdentity(Box::new(cgroup_identity(version, qos))));
+        }
+    }
+    use Runtime::{DotNet, Jvm, Native, Node, Perl, Php, Python, Ruby};
+    for runtime in [Native, Jvm, Python, Node, Ruby, DotNet, Perl, Php] {
+        readings.push(Reading::ProcessIdentity(Box::new(process_identity(runtime))));
+    }
+    (facts, subjects, readings)
+}
+
+fn host_memory() -> HostMemory {
+    HostMemory {
+        total: Bytes::new(1),
+        free: Bytes::new(2),
+        available: Bytes::new(3),
+        anon: Bytes::new(4),
+        active_file: Bytes::new(5),
+        inactive_file: Bytes::new(6),
+        shmem: Bytes::new(7),
+        slab_reclaimable: Bytes::new(8),
+        swap_total: Bytes::new(9),
+        swap_free: Bytes::new(10),
+        paging: paging(),
+        oom_kills: Some(11),
+    }
+}
+
+fn paging() -> Paging {
+    Paging {
+        scanned: Some(1),
+        stolen: Some(2),
+        refaulted_file: Some(3),
+        refaulted_anon: Some(4),
+        major_faults: Some(5),
+        swapped_in: Some(6),
+        swapped_out: Some(7),
+    }
+}
+
+fn host_cpu() -> HostCpu {
+    HostCpu {
+        user: Duration::new(1, 2),
+        system: Duration::new(3, 4),
+        idle: Duration::new(5, 6),
+        iowait: Duration::new(7, 8),
+        steal: Duration::new(9, 10),
+        running: Some(11),
+        load1: Some(0.5),
+        forks: Some(12),
+    }
+}
+
+fn pressure() -> Pressure {
+    let percent = |percent| Percent::new(percent).unwrap_or_default();
+    let stall = Stall {
+        avg10: percent(1.0),
+        avg60: percent(2.0),
+        avg300: percent(3.0),
+        total: Duration::new(4, 5),
+    };
+    Pressure { some: stall, full: Some(stall) }
+}
+
+fn cgroup_memory() -> CgroupMemory {
+    CgroupMemory {
+        current: Bytes::new(1),
+        max: MemoryLimit::At(Bytes::new(2)),
+        high: MemoryLimit::Unlimited,
+        stat: Some(CgroupMemoryStat {
+            anon: Bytes::new(1),
+            file: Bytes::new(2),
+            inactive_file: Bytes::new(3),
+            active_file: Bytes::new(4),
+            shmem: Bytes::new(5),
+            dirty: Bytes::new(6),
+            slab_reclaimable: Some(Bytes::new(7)),
+            kernel: Some(Bytes::new(8)),
+            swap: Some(Bytes::new(9)),
+            paging: paging(),
+        }),
+        events: Some(CgroupMemoryEvents {
+            high: Some(1),
+            max: Some(2),
+            oom: Some(3),
+            oom_kill: Some(4),
+        }),
+    }
+}
+
+fn io_count() -> IoCount {
+    IoCount { read: Bytes::new(1), written: Bytes::new(2) }
+}
+
+fn process_usage() -> ProcessUsage {
+    ProcessUsage {
+        rss: Bytes::new(1),
+        shared: Some(Bytes::new(2)),
+        pss: Some(Bytes::new(3)),
+        swap: Some(Bytes::new(4)),
+        cpu: Duration::new(5, 6),
+        minor_faults: 7,
+        major_faults: 8,
+        threads: 9,
+        state: 'R',
+    }
+}
+
+fn cgroup_identity(version: CgroupVersion, qos: QosClass) -> CgroupIdentity {
+    CgroupIdentity {
+        path: "/a".into(),
+        parent: Some(CgroupId(1)),
+        version,
+        container: Some(Container {
+            runtime: "r".into(),
+            id: "i".into(),
+            pod: Some("p".into()),
+            qos: Some(qos),
+        }),
+        oom_group: true,
+    }
+}
+
+fn process_identity(runtime: Runtime) -> ProcessIdentity {
+    ProcessIdentity {
+        parent: 1,
+        comm: "c".into(),
+        exe: Some("e".into()),
+        uid: 2,
+        cgroup: Some(CgroupId(3)),
+        cgroup_path: Some("/a".into()),
+        oom_score_adj: Some(-1),
+        kernel_thread: false,
+        runtime,
+    }
+}
+
+/// The schema in words: `1.0123456789abcdef`.
+pub(super) fn describe(version: u16, fingerprint: [u8; 8]) -> String {
+    format!("{version}.{:016x}", u64::from_be_bytes(fingerprint))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::mem::discriminant;
+
+    use super::*;
+
+    /// How many variants there are; a new one does not compile until it is counted here.
+    fn variants(reading: &Reading) -> usize {
+        match reading {
+            Reading::HostMemory(_)
+            | Reading::HostCpu(_)
+            | Reading::Pressure(..)
+            | Reading::CgroupMemory(_)
+            | Reading::CgroupCpu(_)
+            | Reading::CgroupIo(_)
+            | Reading::CgroupPids(_)
+            | Reading::CgroupIdentity(_)
+            | Reading::ProcessUsage(_)
+            | Reading::ProcessIo(_)
+            | Reading::ProcessIdentity(_)
+            | Reading::Gone
+            | Reading::StallTrigger(_)
+            | Reading::OomKill(_) => 14,
+        }
+    }
+
+    #[test]
+    fn the_samples_hold_every_kind_of_reading() {
+        let (_, _, readings) = samples();
+        let kinds: HashSet<_> = readings.iter().map(discriminant).collect();
+        assert_eq!(kinds.len(), variants(&readings[0]));
+    }
+
+    #[test]
+    fn no_field_of_the_samples_is_absent() {
+        let (_, subjects, readings) = samples();
+        let json = serde_json::to_string(&(subjects, readings)).unwrap();
+        assert!(!json.contains("null"), "what is absent is not covered by the fingerprint: {json}");
+    }
+}
