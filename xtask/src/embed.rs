@@ -161,7 +161,7 @@ impl<'a> Embedder<'a> {
         let mut command = cargo_at(&self.dir);
         command.env("CARGO_TARGET_DIR", &self.workspace.target);
         command.args([verb, "--config", "profile.dev.debug='line-tables-only'"]);
-        command.args(["--config", "profile.dev.package.'*'.debug=0"]);
+        command.args(["--config", "profile.dev.package.\"*\".debug=0"]);
         command
     }
 

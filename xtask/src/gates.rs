@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use toml::{Table, Value};
 
+use crate::new_gadget;
 use crate::run;
 use crate::workspace::{Package, Workspace};
 
@@ -28,6 +29,7 @@ pub(crate) const ALL: &[(&str, Gate)] = &[
     ("clippy", clippy),
     ("features", features),
     ("rustdoc", rustdoc),
+    ("new-gadget", new_gadget),
     ("fuzz", fuzz),
 ];
 
@@ -133,6 +135,11 @@ fn rustdoc(workspace: &Workspace) -> Result<Verdict> {
     let mut doc = workspace.cargo();
     run::run(doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     passed()
+}
+
+fn new_gadget(workspace: &Workspace) -> Result<Verdict> {
+    new_gadget::check(workspace)?;
+    Ok(Verdict::Passed("made, checked, tested and run in a copy".to_owned()))
 }
 
 /// Ten seconds for each target: this finds slips, not depths.

@@ -9,6 +9,7 @@ mod embed;
 mod gates;
 mod lab;
 mod needs;
+mod new_gadget;
 mod readme;
 mod run;
 mod testing;
@@ -51,6 +52,11 @@ enum Task {
     Lab(lab::Options),
     /// Run the benches and print each number beside its budget.
     Bench(bench::Options),
+    /// Make a gadget that compiles, tests and runs in an example of the same name.
+    NewGadget {
+        /// Lower-case letters, digits and dashes: `surveyor`.
+        name: String,
+    },
 }
 
 #[derive(Args)]
@@ -85,5 +91,6 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Demo(rest) => lab::demo(&workspace, &rest.args),
         Task::Lab(options) => lab::run(&workspace, &options, install),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::NewGadget { name } => new_gadget::run(&workspace, &name),
     }
 }

@@ -194,8 +194,9 @@ fn root_prefix() -> Option<&'static [&'static str]> {
 /// An apt-get that never asks and waits for another one to finish.
 fn apt_get(prefix: &[&str], args: &[&str]) -> Command {
     let never_ask = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
-    let patient = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3", "-qq"];
-    let words = [prefix, &never_ask, &patient, args].concat();
+    let patient = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"];
+    let quiet = ["-o", "Dpkg::Use-Pty=0", "-qq"];
+    let words = [prefix, &never_ask, &patient, &quiet, args].concat();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdin(Stdio::null());
     command
