@@ -23,8 +23,11 @@ pub use gadget::{Gadget, Idle};
 pub use governor::{
     Accounting, Breaker, BreakerState, Budget, Cost, Governor, Meter, Pace, resident, thread_cpu,
 };
+#[cfg(any(test, feature = "test-util"))]
+pub use ledger::crash_point;
 pub use ledger::{
-    Carried, Diagnostic, Ending, Entry, Outcome, PastEffect, Record, RecordedPermit, Unfinished,
+    Carried, Diagnostic, Ending, Entry, Ledger, LedgerError, LedgerSettings, Outcome, PastEffect,
+    Record, RecordedPermit, Records, Unfinished, Verified, recover,
 };
 pub use model::{Assessment, Estimate, Evidence, MAX_EVIDENCE, Model, Name};
 pub use plan::{

@@ -57,5 +57,6 @@ pub struct Assessment {
     /// Who causes it, if that is known.
     pub culprit: Option<Subject>,
     /// The features behind it.
+    #[serde(deserialize_with = "crate::ledger::float::evidence")]
     pub evidence: Evidence,
 }

@@ -293,9 +293,9 @@ pub enum Metric {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// The metric falls to this or below.
-    AtMost(Metric, f64),
+    AtMost(Metric, #[serde(deserialize_with = "crate::ledger::float::float")] f64),
     /// The metric rises to this or above.
-    AtLeast(Metric, f64),
+    AtLeast(Metric, #[serde(deserialize_with = "crate::ledger::float::float")] f64),
     /// The subject is gone.
     Gone,
 }
@@ -329,10 +329,12 @@ pub struct Plan {
     /// How sure the gadget is that the trouble is real.
     pub confidence: Probability,
     /// The readings behind it.
+    #[serde(deserialize_with = "crate::ledger::float::evidence")]
     pub evidence: Evidence,
     /// What should become true, and by when.
     pub expects: Expectation,
     /// Predicted benefit less predicted cost, for choosing between plans; any scale, larger first.
+    #[serde(deserialize_with = "crate::ledger::float::float")]
     pub merit: f64,
     /// How urgent: time left until the harm.
     pub deadline: Option<Duration>,

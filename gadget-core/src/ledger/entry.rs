@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Effect, Summary, Undo};
 use crate::model::{Assessment, Name};
 use crate::plan::{Plan, PlanId, StepKind, Target};
-use crate::policy::{Permit, Review};
+use crate::policy::Review;
 use crate::subject::HostFacts;
 use crate::units::Timestamp;
 
@@ -79,6 +79,20 @@ pub struct Outcome {
     pub ending: Ending,
     /// One line for people.
     pub summary: Summary,
+}
+
+impl Outcome {
+    /// The outcome of `plan`.
+    pub(crate) fn of(plan: &Plan, ending: Ending, summary: Summary) -> Self {
+        Self {
+            plan: plan.id,
+            gadget: plan.gadget.clone(),
+            kind: plan.step.kind(),
+            target: plan.target.clone(),
+            ending,
+            summary,
+        }
+    }
 }
 
 /// How a plan ended.
@@ -154,6 +168,8 @@ pub struct Carried {
 impl Carried {
     /// The most past effects that are kept.
     pub const MAX_EFFECTS: usize = 1_000;
+    /// The most effects that can be unfinished at once; the next intent has to wait.
+    pub const MAX_UNFINISHED: usize = 256;
 }
 
 /// A permit whose plan and undo are in the ledger: what an action takes.
@@ -168,8 +184,8 @@ pub struct RecordedPermit {
 }
 
 impl RecordedPermit {
-    pub(super) fn new(permit: Permit, undo: Undo) -> Self {
-        Self { plan: permit.into_plan(), undo }
+    pub(super) const fn new(plan: Plan, undo: Undo) -> Self {
+        Self { plan, undo }
     }
 
     /// The plan that it allows.
