@@ -10,6 +10,7 @@ mod model;
 mod plan;
 mod policy;
 mod provider;
+mod relations;
 mod recording;
 mod signal;
 mod subject;
@@ -33,7 +34,10 @@ pub use model::{Assessment, Estimate, Evidence, MAX_EVIDENCE, Model, Name};
 pub use plan::{
     Change, Expectation, Metric, Plan, PlanId, Plans, Reach, Risk, Step, StepKind, Target,
 };
-pub use policy::{Cooling, Extent, GuardName, Opinion, Permit, Refusal, Review, Verdict};
+pub use policy::{
+    ApprovalInbox, Autonomy, Cooling, Extent, Glob, Grants, GuardName, Opinion, Permit, Policy,
+    PolicyError, PolicySettings, Refusal, Request, Review, Verdict, settings,
+};
 pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
 pub use recording::{Recorder, Recording, RecordingError};
 pub use signal::{

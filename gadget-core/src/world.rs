@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::plan::{Change, Metric};
+use crate::relations::Relations;
 use crate::signal::{CgroupMemory, HostMemory, Pressure, ProcessUsage, Reading, Resource, Signal};
 use crate::subject::{CgroupId, CgroupIdentity, HostFacts, ProcessId, ProcessIdentity, Subject};
 use crate::units::{Bytes, MemoryLimit, Timestamp};
@@ -21,6 +22,7 @@ pub struct World {
     host: Host,
     cgroups: BTreeMap<CgroupId, Cgroup>,
     processes: HashMap<ProcessId, Process>,
+    relations: Relations,
     overflowed: u64,
 }
 
@@ -99,6 +101,7 @@ impl World {
             host: Host::default(),
             cgroups: BTreeMap::new(),
             processes: HashMap::new(),
+            relations: Relations::default(),
             overflowed: 0,
         }
     }
@@ -123,7 +126,7 @@ impl World {
 
     fn observe_cgroup(&mut self, id: CgroupId, signal: &Signal) {
         if matches!(signal.reading, Reading::Gone) {
-            self.cgroups.remove(&id);
+            self.remove_cgroup(id);
             return;
         }
         if self.cgroups.len() >= MAX_CGROUPS && !self.cgroups.contains_key(&id) {
@@ -133,7 +136,11 @@ impl World {
         let cgroup = self.cgroups.entry(id).or_default();
         cgroup.seen = signal.at;
         match &signal.reading {
-            Reading::CgroupIdentity(identity) => cgroup.identity = Some((**identity).clone()),
+            Reading::CgroupIdentity(identity) => {
+                let before = cgroup.identity.as_ref().and_then(|identity| identity.parent);
+                self.relations.hung(id, before, identity.parent);
+                cgroup.identity = Some((**identity).clone());
+            }
             Reading::CgroupMemory(memory) => {
                 let before = cgroup.memory;
                 cgroup.memory = Some(CgroupMemory {
@@ -149,19 +156,43 @@ impl World {
 
     fn observe_process(&mut self, id: ProcessId, signal: &Signal) {
         if matches!(signal.reading, Reading::Gone) {
-            self.processes.remove(&id);
+            self.remove_process(id);
             return;
+        }
+        // A process id is used again only once its holder is gone, so the one that started last has it.
+        match self.relations.with_pid(id.pid) {
+            Some(holder) if holder.start > id.start => return,
+            Some(holder) if holder.start < id.start => self.remove_process(holder),
+            _ => {}
         }
         if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&id) {
             self.overflowed += 1;
             return;
         }
-        let process = self.processes.entry(id).or_default();
+        let process = self.processes.entry(id).or_insert_with(|| {
+            self.relations.appeared(id);
+            Process::default()
+        });
         process.seen = signal.at;
         match &signal.reading {
-            Reading::ProcessIdentity(identity) => process.identity = Some((**identity).clone()),
+            Reading::ProcessIdentity(identity) => {
+                self.relations.identified(id, process.identity.as_ref(), Some(identity));
+                process.identity = Some((**identity).clone());
+            }
             Reading::ProcessUsage(usage) => process.usage = Some(*usage),
             _ => {}
+        }
+    }
+
+    fn remove_cgroup(&mut self, id: CgroupId) {
+        if let Some(cgroup) = self.cgroups.remove(&id) {
+            self.relations.hung(id, cgroup.identity.and_then(|identity| identity.parent), None);
+        }
+    }
+
+    fn remove_process(&mut self, id: ProcessId) {
+        if let Some(process) = self.processes.remove(&id) {
+            self.relations.vanished(id, process.identity.as_ref());
         }
     }
 
@@ -202,7 +233,55 @@ impl World {
     /// The process that has `pid` now, as far as is known: of several, the one that started last.
     #[must_use]
     pub fn process_with_pid(&self, pid: u32) -> Option<(ProcessId, &Process)> {
-        self.processes().filter(|(id, _)| id.pid == pid).max_by_key(|(id, _)| id.start)
+        let id = self.relations.with_pid(pid)?;
+        Some((id, self.processes.get(&id)?))
+    }
+
+    /// How many processes are known that are not threads of the kernel.
+    #[must_use]
+    pub fn user_processes(&self) -> usize {
+        self.processes.len() - self.relations.kernel_threads()
+    }
+
+    /// How many cgroups are known.
+    #[must_use]
+    pub fn cgroup_count(&self) -> usize {
+        self.cgroups.len()
+    }
+
+    /// Puts a process and all its descendants into `tree`, parents before children. Allocates only to let `tree` grow.
+    pub fn process_tree(&self, root: ProcessId, tree: &mut Vec<ProcessId>) {
+        tree.clear();
+        if !self.processes.contains_key(&root) {
+            return;
+        }
+        tree.push(root);
+        let mut next = 0;
+        while let Some(&parent) = tree.get(next) {
+            next += 1;
+            // A child never started before its parent: an older one had another parent of the same pid.
+            let children = self.relations.children(parent.pid).iter();
+            tree.extend(children.filter(|child| child.start >= parent.start && **child != root));
+        }
+    }
+
+    /// Puts a cgroup and all those below it into `groups`, parents before children, and the processes in any of them into
+    /// `members`. Allocates only to let them grow.
+    pub fn cgroup_tree(
+        &self,
+        root: CgroupId,
+        groups: &mut Vec<CgroupId>,
+        members: &mut Vec<ProcessId>,
+    ) {
+        groups.clear();
+        members.clear();
+        groups.push(root);
+        let mut next = 0;
+        while let Some(&group) = groups.get(next) {
+            next += 1;
+            members.extend(self.relations.members(group));
+            groups.extend(self.relations.below(group).iter().filter(|&&below| below != root));
+        }
     }
 
     /// True if `inner` is `outer` or below it.
@@ -256,7 +335,8 @@ impl World {
     #[must_use]
     pub fn descends_from(&self, process: ProcessId, ancestor: ProcessId) -> bool {
         let mut at = Some(process);
-        for _ in 0..64 {
+        // A chain is no longer than there are processes; a cycle cannot be, but readings are input.
+        for _ in 0..=self.processes.len() {
             match at {
                 Some(id) if id == ancestor => return true,
                 Some(id) => {
@@ -329,8 +409,21 @@ impl World {
 
     /// Forgets what was not seen for `age`; providers that miss an exit do not leak it here.
     pub fn forget_unseen(&mut self, now: Timestamp, age: Duration) {
-        self.cgroups.retain(|_, cgroup| now.since(cgroup.seen) <= age);
-        self.processes.retain(|_, process| now.since(process.seen) <= age);
+        let relations = &mut self.relations;
+        self.cgroups.retain(|&id, cgroup| {
+            let keep = now.since(cgroup.seen) <= age;
+            if !keep {
+                relations.hung(id, cgroup.identity.as_ref().and_then(|i| i.parent), None);
+            }
+            keep
+        });
+        self.processes.retain(|&id, process| {
+            let keep = now.since(process.seen) <= age;
+            if !keep {
+                relations.vanished(id, process.identity.as_ref());
+            }
+            keep
+        });
     }
 
     /// Readings that were not kept because a bound was reached.

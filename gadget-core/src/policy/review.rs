@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Name;
-use crate::plan::{Plan, PlanId, Risk, StepKind};
+use crate::plan::{Plan, PlanId, Risk};
 use crate::units::{Bytes, Percent, Probability};
 
 /// The guards, in the order in which they are asked.
@@ -84,13 +84,15 @@ pub enum Refusal {
     /// The target, or the kind of step, was acted on a short while ago.
     Cooling { what: Cooling, left: Duration },
     /// The budget of the window is spent.
-    Spent { kind: Option<StepKind>, used: u32, allowed: u32, window: Duration },
+    Spent { risk: Option<Risk>, used: u32, allowed: u32, window: Duration },
     /// It would touch too much of the host.
     TooWide { what: Extent, share: Percent, allowed: Percent },
     /// It would touch more memory than allowed.
     TooLarge { bytes: Bytes, allowed: Bytes },
     /// There is an open plan on the target.
     Busy { with: PlanId },
+    /// As many plans are open as there may be.
+    TooMany { open: usize },
     /// Another plan on the same target promises more.
     Outbid { by: PlanId, gadget: Name },
     /// A person said no.
@@ -185,13 +187,12 @@ impl fmt::Display for Refusal {
             Self::Cooling { what: Cooling::Kind, left } => {
                 write!(f, "this kind of step cools down for another {:.1} s", secs(left))
             }
-            Self::Spent { kind, used, allowed, window } => {
-                write!(f, "{used} of {allowed} ")?;
-                match kind {
-                    Some(kind) => write!(f, "{kind} steps")?,
-                    None => f.write_str("steps")?,
+            Self::Spent { risk, used, allowed, window } => {
+                write!(f, "{used} of {allowed} steps ")?;
+                if let Some(risk) = risk {
+                    write!(f, "of {risk:?} risk ")?;
                 }
-                write!(f, " in {:.0} s are spent", secs(window))
+                write!(f, "in {:.0} s are spent", secs(window))
             }
             Self::TooWide { what, share, allowed } => {
                 let what = match what {
@@ -205,6 +206,7 @@ impl fmt::Display for Refusal {
                 write!(f, "would touch {bytes}, allowed are {allowed}")
             }
             Self::Busy { with } => write!(f, "plan {with} is open on the target"),
+            Self::TooMany { open } => write!(f, "{open} plans are open, no more may be"),
             Self::Outbid { by, gadget } => write!(f, "plan {by} of {gadget} promises more"),
             Self::Declined => f.write_str("a person said no"),
         }
