@@ -14,6 +14,8 @@ mod relations;
 mod recording;
 mod signal;
 mod subject;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 mod units;
 mod world;
 

@@ -3,8 +3,8 @@
 //! A recording is a short plain header (magic, version and fingerprint of the schema), then one zstd stream of frames:
 //! first the [`HostFacts`](crate::HostFacts), then one frame for each batch of signals. A frame is its length and its
 //! CRC-32, four bytes each and least significant first, then the batch in postcard form with times relative to the
-//! batch's first. The stream is flushed every few seconds of recorded time, so that a recording whose writer was killed
-//! can be read up to there.
+//! batch's first. The stream is flushed every second of recorded time, so that a recording whose writer was killed can be
+//! read up to there.
 
 mod frame;
 mod reader;

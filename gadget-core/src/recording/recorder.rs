@@ -14,11 +14,12 @@ use crate::units::{Bytes, Timestamp};
 
 pub(super) const MAGIC: [u8; 8] = *b"gadgets\n";
 
-/// Level 1 takes half the CPU of level 3 and makes a file one seventh larger (an hour of 500 cgroups).
+/// Level 1 takes 30 % less CPU than level 3 and makes a file 6 % larger (an hour of 500 cgroups: 180 ns and 8.3 bytes a
+/// signal).
 const LEVEL: i32 = 1;
 
-/// What a killed writer may lose: this much recorded time. Flushing each second makes a file a quarter larger.
-const FLUSH_EVERY: Duration = Duration::from_secs(10);
+/// What a killed writer may lose: this much recorded time. Flushing every 10 s instead makes a file 2 % smaller.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// Writes what providers saw to a file.
 ///

@@ -1,5 +1,6 @@
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -96,18 +97,22 @@ fn a_recording_cut_anywhere_reads_up_to_its_last_whole_batch_and_says_so() {
         assert!(read >= most, "a longer part held fewer batches");
         most = read;
     }
-    assert!(most >= 20, "only {most} of 30 batches were ever read");
+    assert!(most >= 28, "only {most} of 30 batches were ever read");
 }
 
 #[test]
-fn a_writer_that_dies_loses_at_most_ten_seconds() {
+fn a_writer_that_dies_loses_at_most_a_second() {
     let file = Shared::default();
     let mut recorder = Recorder::to("test", Box::new(file.clone()), &facts()).unwrap();
-    for second in 1..=95 {
-        recorder.write(&batch(second)).unwrap();
+    for quarter in 4..=95 {
+        let mut signals = batch(0);
+        let at = Timestamp::EPOCH + Duration::from_millis(250 * quarter);
+        signals.iter_mut().for_each(|signal| signal.at = at);
+        recorder.write(&signals).unwrap();
         let survived = file.bytes();
         let batches = read(&survived).unwrap().count();
-        assert!(batches as u64 + 10 >= second, "{batches} batches at {second} s");
+        let written = quarter - 3;
+        assert!(batches as u64 + 4 > written, "{batches} of {written} batches");
     }
 }
 

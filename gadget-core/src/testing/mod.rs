@@ -1,0 +1,26 @@
+//! For the tests of gadgets, providers and agents: a fake host, and an action backend that moves nothing. The manual
+//! clock is [`ManualClock`](crate::ManualClock).
+
+/// Methods that set one field each.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $field(mut self, $field: $type) -> Self {
+            self.$field = $field.into();
+            self
+        }
+    )*};
+}
+
+mod actions;
+mod cgroup;
+mod host;
+mod memory;
+mod process;
+
+pub use actions::RecordingActions;
+pub use cgroup::FakeCgroup;
+pub use host::FakeHost;
+pub use memory::FakeMemory;
+pub use process::FakeProcess;
