@@ -313,7 +313,9 @@ mod tests {
         if host.root().starts_with("/dev/shm") {
             assert_ne!(host.cgroup_id("/a/b").unwrap(), before);
         } else {
-            eprintln!("SKIPPED the id that comes back: no /dev/shm, and disks use inode numbers again");
+            eprintln!(
+                "SKIPPED the id that comes back: no /dev/shm, and disks use inode numbers again"
+            );
         }
     }
 
