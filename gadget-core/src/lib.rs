@@ -1,6 +1,10 @@
 //! The vocabulary, traits, policy, ledger and agent that every gadget stands on.
 
+#[cfg(test)]
+extern crate self as gadget_core;
+
 mod action;
+mod agent;
 mod backoff;
 mod clock;
 mod gadget;
@@ -10,8 +14,9 @@ mod model;
 mod plan;
 mod policy;
 mod provider;
-mod relations;
 mod recording;
+mod rehearsal;
+mod relations;
 mod signal;
 mod subject;
 #[cfg(any(test, feature = "test-util"))]
@@ -20,6 +25,7 @@ mod units;
 mod world;
 
 pub use action::{Action, ActionError, Effect, NoActions, Setting, Summary, Undo, Value, summary};
+pub use agent::{Agent, AgentBuilder, BuildError, Event, GadgetCost, StepReport, Stop};
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use gadget::{Gadget, Idle};
@@ -41,7 +47,8 @@ pub use policy::{
     PolicyError, PolicySettings, Refusal, Request, Review, Verdict, settings,
 };
 pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
-pub use recording::{Recorder, Recording, RecordingError};
+pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
+pub use rehearsal::Rehearsal;
 pub use signal::{
     CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, HostCpu, HostMemory,
     IoCount, Paging, Pressure, ProcessUsage, Reading, Resource, Signal, Stall,
