@@ -271,6 +271,15 @@ impl Ledger {
         read::read(dir.as_ref())
     }
 
+    /// The records of this ledger, oldest first.
+    #[must_use]
+    pub fn records(&self) -> Records {
+        match &self.store {
+            Store::Memory { .. } => Records::of(&self.bytes()),
+            Store::Disk(disk) => read::read(disk.path()),
+        }
+    }
+
     /// Checks every byte of the ledger in the directory `dir`: that each record is as it was written, and that none is
     /// missing, except the oldest ones, which were removed for space.
     ///

@@ -1,5 +1,6 @@
 //! Reading a ledger back.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use super::store::Directory;
 use super::{LedgerError, Record};
 
 /// The lines of one segment, each checked against its CRC and the one before.
-#[derive(Debug)]
 pub(super) struct Lines<R> {
     input: R,
     path: PathBuf,
@@ -37,10 +37,14 @@ impl Lines<BufReader<File>> {
     /// The segment of `directory` that begins with record `first`.
     pub(super) fn open(directory: &Directory, first: u64) -> Result<Self, LedgerError> {
         let path = directory.segment(first);
-        match File::open(&path) {
-            Ok(file) => Self::new(BufReader::with_capacity(1 << 16, file), path, first),
-            Err(source) => Err(LedgerError::io("open", &path, source)),
-        }
+        Self::new(open(&path)?, path, first)
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, LedgerError> {
+    match File::open(path) {
+        Ok(file) => Ok(BufReader::with_capacity(1 << 16, file)),
+        Err(source) => Err(LedgerError::io("open", path, source)),
     }
 }
 
@@ -80,6 +84,18 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(Line { offset, end: self.offset, content }))
     }
 
+    /// The next record. The end of the file within a record is the end: it is being written, or was when its writer
+    /// died.
+    fn next_record(&mut self) -> Result<Option<Record<'static>>, LedgerError> {
+        let path = self.path.clone();
+        let Some(line) = self.next()? else { return Ok(None) };
+        match line.content {
+            Ok((_, payload)) => decode(&path, line.offset, payload).map(Some),
+            Err(Flaw::Torn) => Ok(None),
+            Err(Flaw::Broken(what)) => Err(LedgerError::damaged(&path, line.offset, what)),
+        }
+    }
+
     fn advance(&mut self) -> Result<usize, LedgerError> {
         self.line.clear();
         let read = self
@@ -92,23 +108,70 @@ impl<R: BufRead> Lines<R> {
 }
 
 /// The records of a ledger, oldest first. What cannot be read is an error in its place, and reading goes on behind it.
-#[derive(Debug)]
 pub struct Records {
-    directory: Directory,
     /// Segments still to be read, newest first.
-    segments: Vec<u64>,
-    lines: Option<Lines<BufReader<File>>>,
+    waiting: Vec<Segment>,
+    lines: Option<Lines<Box<dyn BufRead + Send>>>,
     failed: Option<LedgerError>,
+}
+
+enum Segment {
+    File(Directory, u64),
+    Bytes(u64, Vec<u8>),
 }
 
 pub(super) fn read(dir: &Path) -> Records {
     let directory = Directory::at(dir);
-    let (mut segments, failed) = match directory.segments() {
+    let (segments, failed) = match directory.segments() {
         Ok(segments) => (segments, None),
         Err(error) => (Vec::new(), Some(error)),
     };
-    segments.reverse();
-    Records { directory, segments, lines: None, failed }
+    let file = |first: &u64| Segment::File(directory.clone(), *first);
+    Records { waiting: segments.iter().rev().map(file).collect(), lines: None, failed }
+}
+
+impl Records {
+    /// The records in the bytes of segments, one after the other.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        const START: &[u8] = b"gadget-ledger ";
+        let mut waiting = Vec::new();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match waiting.last_mut() {
+                Some(Segment::Bytes(_, segment)) if !line.starts_with(START) => {
+                    segment.extend_from_slice(line);
+                }
+                _ => {
+                    let first = line.get(16..36).and_then(|d| std::str::from_utf8(d).ok());
+                    let first = first.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+                    waiting.push(Segment::Bytes(first, line.to_vec()));
+                }
+            }
+        }
+        waiting.reverse();
+        Self { waiting, lines: None, failed: None }
+    }
+
+    fn open(segment: Segment) -> Result<Lines<Box<dyn BufRead + Send>>, LedgerError> {
+        let (input, path, first): (Box<dyn BufRead + Send>, _, _) = match segment {
+            Segment::File(directory, first) => {
+                let path = directory.segment(first);
+                (Box::new(open(&path)?), path, first)
+            }
+            Segment::Bytes(first, bytes) => {
+                (Box::new(io::Cursor::new(bytes)), PathBuf::from("memory"), first)
+            }
+        };
+        Lines::new(input, path, first)
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records")
+            .field("segments_left", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Iterator for Records {
@@ -120,7 +183,7 @@ impl Iterator for Records {
                 return Some(Err(error));
             }
             let Some(lines) = &mut self.lines else {
-                match Lines::open(&self.directory, self.segments.pop()?) {
+                match Self::open(self.waiting.pop()?) {
                     Ok(lines) => {
                         if let Err(Flaw::Broken(what)) = lines.start() {
                             self.failed = Some(LedgerError::damaged(lines.path(), 0, what));
@@ -134,19 +197,13 @@ impl Iterator for Records {
                 }
                 continue;
             };
-            let path = lines.path().to_owned();
-            match lines.next() {
-                Ok(Some(Line { offset, content: Ok((_, payload)), .. })) => {
-                    return Some(decode(&path, offset, payload));
-                }
-                Ok(Some(Line { offset, content: Err(Flaw::Broken(what)), .. })) => {
-                    return Some(Err(LedgerError::damaged(&path, offset, what)));
-                }
-                // What is being written, or was when its writer died.
-                Ok(Some(Line { content: Err(Flaw::Torn), .. })) => {}
+            match lines.next_record() {
+                Ok(Some(record)) => return Some(Ok(record)),
                 Ok(None) => self.lines = None,
                 Err(error) => {
-                    self.lines = None;
+                    if matches!(error, LedgerError::Io { .. }) {
+                        self.lines = None;
+                    }
                     return Some(Err(error));
                 }
             }

@@ -57,8 +57,8 @@ impl Directory {
         Ok(segments)
     }
 
-    /// Makes the directory and takes its lock, for as long as the file is open.
-    pub(super) fn acquire(&self, pid: u32) -> Result<File, LedgerError> {
+    /// Makes the directory and takes its lock.
+    pub(super) fn acquire(&self, pid: u32) -> Result<Lock, LedgerError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -75,7 +75,7 @@ impl Directory {
                     file.set_len(0)
                         .and_then(|()| file.write_all_at(line.as_bytes(), 0))
                         .map_err(failed)?;
-                    return Ok(file);
+                    return Ok(Lock(file));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(10)),
                 Err(errno) => return Err(failed(errno.into())),
@@ -97,12 +97,25 @@ impl Directory {
     pub(super) fn remove(&self, first: u64) -> Result<(), LedgerError> {
         let path = self.segment(first);
         crash_point();
-        match fs::remove_file(&path) {
+        let removed = fs::remove_file(&path);
+        crash_point();
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(LedgerError::io("remove", &path, error))
             }
-            _ => Ok(crash_point()),
+            _ => Ok(()),
         }
+    }
+}
+
+/// The lock of a ledger, held until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it with a child process that is between fork and exec.
+        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -124,12 +137,12 @@ pub(super) struct Disk {
     head: Arc<File>,
     syncer: Syncer,
     /// Dropped last: what follows the lock's release sees synced files.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Disk {
     /// Writes on at the segment that begins with record `first`, which is made if it is not there.
-    pub(super) fn open(directory: Directory, lock: File, first: u64) -> Result<Self, LedgerError> {
+    pub(super) fn open(directory: Directory, lock: Lock, first: u64) -> Result<Self, LedgerError> {
         let path = directory.segment(first);
         let open = |path: &Path| {
             options().open(path).map_err(|source| LedgerError::io("open", path, source))
@@ -139,6 +152,11 @@ impl Disk {
             .and_then(|dir| Syncer::start(dir, Arc::clone(&head), Arc::clone(&segment)))
             .map_err(|source| LedgerError::io("sync", directory.path(), source))?;
         Ok(Self { directory, path, segment, head, syncer, _lock: lock })
+    }
+
+    /// The directory.
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
     }
 }
 

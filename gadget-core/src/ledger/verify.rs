@@ -59,7 +59,7 @@ struct End {
 pub(super) fn verify(dir: &Path) -> Result<Verified, LedgerError> {
     let directory = Directory::at(dir);
     // A writer may rotate files away, or be in the midst of the head, while they are read.
-    for _ in 0..4 {
+    for _ in 0..10 {
         let in_use = directory.in_use();
         match check(&directory, in_use) {
             Err(_) if in_use => {}
@@ -153,6 +153,9 @@ impl Walk {
                 return Ok(());
             }
             seq += 1;
+        }
+        if seq == first && !newest {
+            return Err(damaged(0, "there is no record in this segment"));
         }
         Ok(())
     }

@@ -1,8 +1,14 @@
 //! What every test of the ledger needs, and the plain cases.
 
+mod crash;
+mod damage;
+mod full;
+mod recovery;
+mod round_trip;
+
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::*;
@@ -169,4 +175,168 @@ fn what_was_appended_is_read_back() {
     let verified = Ledger::verify(home.dir()).unwrap();
     assert_eq!((verified.first, verified.last, verified.segments), (0, 10, 1));
     assert_eq!(verified.bytes, fs::metadata(home.segment()).unwrap().len());
+}
+
+#[test]
+fn memory_and_disk_hold_the_same_bytes_and_so_do_two_runs() {
+    let homes = [Home::with(40), Home::with(40)];
+    let mut memory = Ledger::in_memory(&facts("a"), at(0));
+    fill(&mut memory, 40);
+    for file in [homes[0].segment().file_name().unwrap(), "head".as_ref()] {
+        let [one, two] = homes.each_ref().map(|home| fs::read(home.dir().join(file)).unwrap());
+        assert_eq!(one, two);
+    }
+    assert_eq!(memory.bytes(), fs::read(homes[0].segment()).unwrap());
+    assert_eq!(memory.records().map(Result::unwrap).collect::<Vec<_>>(), homes[0].records());
+}
+
+#[test]
+fn only_the_owner_may_read_a_ledger() {
+    use std::os::unix::fs::MetadataExt;
+    let home = Home::with(1);
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!(mode(home.dir()), 0o700);
+    for file in ["head", "lock"] {
+        assert_eq!(mode(home.dir().join(file)), 0o600);
+    }
+    assert_eq!(mode(home.segment()), 0o600);
+}
+
+#[test]
+fn a_second_agent_is_turned_away_until_the_first_is_gone() {
+    let home = Home::new();
+    let first = home.open();
+    let second = Ledger::open(home.dir(), &facts("a"), at(1));
+    assert!(matches!(second, Err(LedgerError::Locked { by: Some(4242), .. })), "{second:?}");
+    drop(first);
+    home.open();
+}
+
+#[test]
+fn standard_tools_can_check_the_chain() {
+    use std::process::{Command, Stdio};
+    let text = fs::read_to_string(Home::with(3).segment()).unwrap();
+    let mut previous = text.lines().next().unwrap().split(' ').nth(3).unwrap().to_owned();
+    for line in text.lines().skip(1) {
+        let record = &line[83..];
+        let hash = line.split(' ').nth(2).unwrap();
+        let mut tool = Command::new("sha256sum")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sha256sum, of coreutils, is everywhere");
+        std::io::Write::write_all(
+            &mut tool.stdin.take().unwrap(),
+            format!("{previous}{record}").as_bytes(),
+        )
+        .unwrap();
+        let said = String::from_utf8(tool.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(said.split(' ').next(), Some(hash));
+        previous = hash.to_owned();
+    }
+}
+
+#[test]
+fn old_segments_go_and_what_they_mean_stays() {
+    let home = Home::new();
+    let mut ledger = home.open_small(3);
+    let open = plan(1, Step::Freeze);
+    ledger
+        .append(at(0), &Entry::Intended { plan: Cow::Borrowed(&open), undo: Cow::Owned(thaw()) })
+        .unwrap();
+    for n in 0..200 {
+        ledger.append(at(n), &noted(&"x".repeat(200))).unwrap();
+        assert!(home.segments().len() <= 3);
+        for path in home.segments() {
+            assert!(fs::metadata(path).unwrap().len() <= 4096);
+        }
+    }
+    drop(ledger);
+    let verified = Ledger::verify(home.dir()).unwrap();
+    assert!(verified.first > 100, "{verified:?}");
+    assert!(matches!(home.records()[0].entry, Entry::Carried(_)));
+    let ledger = home.open_small(3);
+    assert_eq!(ledger.carried().unfinished.len(), 1);
+    assert_eq!(ledger.carried().unfinished[0].plan, open);
+    assert_eq!((ledger.carried().effects.len(), ledger.carried().last_plan), (1, open.id));
+    assert_eq!(ledger.carried().boot_id, "a");
+    assert_eq!(home.notes().len(), home.records().len() - 4, "all notes are the test's own");
+}
+
+#[test]
+fn what_carries_over_is_the_same_after_a_restart_wherever_it_comes() {
+    let home = Home::new();
+    let mut ledger = home.open_small(4);
+    for (n, (at, entry)) in entries(120).enumerate() {
+        ledger.append(at, &entry).unwrap();
+        if n % 7 == 0 {
+            let before = ledger.carried().clone();
+            drop(ledger);
+            ledger = home.open_small(4);
+            assert_eq!(ledger.carried(), &before);
+        }
+    }
+    drop(ledger);
+    Ledger::verify(home.dir()).unwrap();
+}
+
+#[test]
+fn effects_count_for_a_day_and_only_the_latest_thousand() {
+    let mut ledger = Ledger::in_memory(&facts("a"), at(0));
+    for n in 0..1_200 {
+        let plan = plan(n, Step::Kill);
+        let undo = Cow::Owned(Undo::Nothing);
+        ledger.append(at(n), &Entry::Intended { plan: Cow::Borrowed(&plan), undo }).unwrap();
+        ledger.append(at(n), &ended(&plan)).unwrap();
+    }
+    assert_eq!(ledger.carried().effects.len(), Carried::MAX_EFFECTS);
+    assert_eq!(ledger.carried().effects[0].plan, PlanId(200));
+    let late = plan(5_000, Step::Kill);
+    let undo = Cow::Owned(Undo::Nothing);
+    ledger.append(at(90_000), &Entry::Intended { plan: Cow::Borrowed(&late), undo }).unwrap();
+    assert_eq!(ledger.carried().effects.len(), 1);
+}
+
+#[test]
+fn one_effect_too_many_is_refused_and_an_end_makes_room() {
+    let mut ledger = Ledger::in_memory(&facts("a"), at(0));
+    let intend =
+        |ledger: &mut Ledger, n| ledger.record_intent(plan(n, Step::Freeze), thaw(), at(n));
+    for n in 0..Carried::MAX_UNFINISHED as u64 {
+        let _ = intend(&mut ledger, n).unwrap();
+    }
+    let refused = intend(&mut ledger, 999).unwrap_err();
+    assert!(matches!(refused, LedgerError::Crowded { open: Carried::MAX_UNFINISHED }));
+    ledger.append(at(0), &ended(&plan(3, Step::Freeze))).unwrap();
+    let _ = intend(&mut ledger, 999).unwrap();
+}
+
+#[test]
+fn bounds_that_make_no_sense_are_refused_by_name() {
+    let home = Home::new();
+    let open = |segment_size, segments| {
+        let settings = LedgerSettings { segment_size, segments };
+        Ledger::open_with(home.dir(), settings, &facts("a"), at(0)).unwrap_err().to_string()
+    };
+    assert_eq!(open(Bytes::new(1), 8), "segment_size is 1, expected at least 4096 bytes");
+    assert_eq!(open(Bytes::from_mib(1), 1), "segments is 1, expected at least 2");
+}
+
+#[test]
+fn a_record_reads_as_one_line() {
+    let plan = plan(7, Step::Freeze);
+    let line = |entry| Record { seq: 42, at: at(0), entry }.to_string();
+    assert_eq!(
+        line(Entry::Intended { plan: Cow::Borrowed(&plan), undo: Cow::Owned(restore()) }),
+        "2023-11-14T22:13:20.000Z 42 intended #7 freeze on leaky (cgroup 7): leak will exhaust the limit, \
+         confidence 0.93; undo: put MemoryHigh /leaky back to max"
+    );
+    assert_eq!(
+        line(ended(&plan)),
+        "2023-11-14T22:13:20.000Z 42 ended #7 freeze on leaky: met: thawed"
+    );
+    for (at, entry) in entries(5) {
+        let text = Record { seq: 1, at, entry }.to_string();
+        assert!(!text.contains('\n') && text.len() > 30, "{text}");
+    }
 }
