@@ -3,6 +3,9 @@
 #[cfg(test)]
 extern crate self as gadget_core;
 
+#[cfg(test)]
+extern crate self as gadget_core;
+
 mod action;
 mod agent;
 mod backoff;

@@ -3,6 +3,9 @@
 mod check;
 mod duration;
 mod error;
+#[cfg(test)]
+#[path = "../../tests/policy_support/mod.rs"]
+mod fixture;
 mod glob;
 mod grants;
 mod guards;
@@ -226,16 +229,14 @@ impl Policy {
     /// Says that a plan is over: its target is free again and begins to cool down.
     pub fn ended(&mut self, outcome: &Outcome, now: Timestamp) {
         self.state.end(outcome.plan, now);
-        if outcome.ending == Ending::Yielded
-            && let Some(setting) = guards::setting(outcome.kind)
-        {
-            self.yielded(outcome.target.subject, setting, now);
+        if outcome.ending == Ending::Yielded {
+            self.state.yielded(outcome.target.subject, outcome.kind, now);
         }
     }
 
     /// Says that somebody else has changed a setting: it is theirs for `yield.holds`.
     pub fn yielded(&mut self, subject: Subject, setting: Setting, now: Timestamp) {
-        self.state.yielded(subject, setting, now);
+        self.state.yielded(subject, guards::changes(setting), now);
     }
 
     /// Takes a person's answer. It is remembered until it is used or the plan lapses, and covers the kind of step on its

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::touch::Touch;
-use crate::action::{Setting, Undo};
+use crate::action::Undo;
 use crate::ledger::{Carried, PastEffect};
 use crate::model::Name;
 use crate::plan::{Plan, PlanId, Reach, Risk, StepKind};
@@ -65,7 +65,7 @@ pub(super) struct State {
     standing: HashMap<Key, Standing>,
     past: VecDeque<Past>,
     holds: Vec<Hold>,
-    yielded: HashMap<(Subject, Setting), Timestamp>,
+    yielded: HashMap<(Subject, StepKind), Timestamp>,
     /// The latest time on record.
     latest: Timestamp,
     evicted: u64,
@@ -228,21 +228,21 @@ impl State {
         self.latest = self.latest.max(now);
     }
 
-    pub(super) fn yielded(&mut self, subject: Subject, setting: Setting, now: Timestamp) {
-        if self.yielded.len() >= MAX_YIELDED && !self.yielded.contains_key(&(subject, setting)) {
-            let oldest =
-                self.yielded.iter().min_by_key(|&(key, since)| (*since, key.0, key.1 as u8));
+    pub(super) fn yielded(&mut self, subject: Subject, kind: StepKind, now: Timestamp) {
+        let key = (subject, kind);
+        if self.yielded.len() >= MAX_YIELDED && !self.yielded.contains_key(&key) {
+            let oldest = self.yielded.iter().min_by_key(|&(key, since)| (*since, *key));
             if let Some(key) = oldest.map(|(key, _)| *key) {
                 self.yielded.remove(&key);
                 self.evicted += 1;
             }
         }
-        self.yielded.insert((subject, setting), now);
+        self.yielded.insert(key, now);
         self.latest = self.latest.max(now);
     }
 
-    pub(super) fn yielded_since(&self, subject: Subject, setting: Setting) -> Option<Timestamp> {
-        self.yielded.get(&(subject, setting)).copied()
+    pub(super) fn yielded_since(&self, subject: Subject, kind: StepKind) -> Option<Timestamp> {
+        self.yielded.get(&(subject, kind)).copied()
     }
 
     pub(super) fn past(&self) -> impl Iterator<Item = &Past> {

@@ -22,7 +22,7 @@ use crate::model::Name;
 use crate::plan::{Plan, StepKind};
 use crate::units::Timestamp;
 use crate::world::World;
-pub(super) use yielding::setting;
+pub(super) use yielding::changes;
 
 /// Says of a plan whether one thing speaks against it. Has no state, no clock and no memory of its own.
 pub(super) trait Guard: Sync {

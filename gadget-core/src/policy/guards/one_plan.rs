@@ -59,3 +59,103 @@ fn lies_in(world: &World, inner: Subject, outer: Subject, reach: Reach) -> bool 
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::fixture::*;
+    use std::time::Duration;
+
+    use crate::{Step, Undo};
+
+    #[test]
+    fn a_target_is_busy_until_its_plan_ends() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        let open = scene.act(&mut policy, RECLAIM, APP);
+        scene.pass(Duration::from_secs(100));
+        assert_eq!(
+            scene.refusal(&mut policy, Step::Freeze, APP),
+            Some(Refusal::Busy { with: open.id })
+        );
+        scene.end(&mut policy, &open);
+        assert_eq!(scene.refusal(&mut policy, Step::Freeze, APP), None);
+    }
+
+    #[test]
+    fn the_better_plan_of_one_moment_outbids_the_other() {
+        let (scene, mut policy) = (Scene::new(), policy(acting()));
+        let [mut a, mut b] = [Step::Freeze, RECLAIM].map(|step| scene.plan(&mut policy, step, APP));
+        (a.merit, b.merit) = (1.0, 2.0);
+        b.gadget = "tuner".into();
+        policy.admit(&mut b);
+        let mut plans = [a, b];
+        policy.arbitrate(&mut plans);
+        assert!(scene.review(&mut policy, &plans[0]).1.is_some());
+        let (review, _) = scene.review(&mut policy, &plans[1]);
+        let outbid = Refusal::Outbid { by: plans[0].id, gadget: "tuner".into() };
+        assert_eq!(review.decided_by(), Some(&(GuardName::OnePlan, Opinion::Refuse(outbid))));
+    }
+
+    #[test]
+    fn there_are_never_two_permits_for_one_plan() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        let plan = scene.plan(&mut policy, RECLAIM, APP);
+        let permit = scene.review(&mut policy, &plan).1.unwrap();
+        assert!(scene.review(&mut policy, &plan).1.is_none());
+        scene.pass(Duration::from_millis(999));
+        assert!(scene.now < permit.expires());
+        assert!(scene.review(&mut policy, &plan).1.is_none());
+        scene.pass(Duration::from_millis(1));
+        assert!(scene.now >= permit.expires());
+        assert!(scene.review(&mut policy, &plan).1.is_some());
+    }
+
+    #[test]
+    fn a_frozen_group_does_not_keep_its_leaker_from_being_ended() {
+        let (scene, mut policy) = (Scene::new(), policy(acting()));
+        scene.act(&mut policy, Step::Freeze, APP);
+        assert_eq!(scene.refusal(&mut policy, TERMINATE, LEAK), None);
+    }
+
+    #[test]
+    fn what_is_being_ended_is_not_ended_again_from_outside_or_inside() {
+        for (first, second) in [
+            (Aim::from(APP), Aim::from(LEAK)),
+            (Aim::from(LEAK), Aim::from(APP)),
+            (tree(LEAK), Aim::from(HELPER)),
+            (Aim::from(HELPER), tree(LEAK)),
+        ] {
+            let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+            let open = scene.act(&mut policy, Step::Kill, first);
+            scene.pass(Duration::from_secs(100));
+            assert_eq!(
+                scene.refusal(&mut policy, Step::Kill, second),
+                Some(Refusal::Busy { with: open.id })
+            );
+        }
+    }
+
+    #[test]
+    fn what_an_undo_will_put_back_is_taken_too() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        let plan = scene.plan(&mut policy, Step::Pause, LEAK);
+        let _permit = scene.review(&mut policy, &plan).1.unwrap();
+        policy.opened(&plan, &Undo::Thaw { cgroup: APP, path: "/app".into() }, scene.now);
+        scene.pass(Duration::from_secs(100));
+        assert_eq!(scene.refusal(&mut policy, RECLAIM, APP), Some(Refusal::Busy { with: plan.id }));
+    }
+
+    #[test]
+    fn no_more_plans_are_open_than_may_be() {
+        let mut settings = acting();
+        settings.budget.steps = 1_000;
+        let (mut scene, mut policy) = (Scene::new(), policy(settings));
+        for n in 0..MAX_OPEN {
+            let pid = 3_000 + u32::try_from(n).unwrap();
+            let id = scene.spawn(pid, 1, "many", DB.0);
+            scene.act(&mut policy, Step::SetNice { to: 5 }, id);
+        }
+        let refusal = scene.refusal(&mut policy, RECLAIM, APP);
+        assert_eq!(refusal, Some(Refusal::TooMany { open: MAX_OPEN }));
+    }
+}

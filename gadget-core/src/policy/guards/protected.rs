@@ -177,3 +177,147 @@ fn operator_cgroup_rule(path: &str, protect: &Protect) -> Option<&'static str> {
         .any(|prefix| protect.cgroup.iter().any(|glob| glob.matches(prefix)))
         .then_some("protect.cgroup")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::fixture::*;
+    use crate::{CgroupId, Policy, Reading, Step};
+
+    fn rule(scene: &Scene, policy: &mut Policy, step: Step, aim: impl Into<Aim>) -> String {
+        match scene.refusal(policy, step, aim) {
+            Some(Refusal::Protected { rule, what }) => format!("{what}: {rule}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn id(pid: u32) -> ProcessId {
+        ProcessId { pid, start: pid.into() }
+    }
+
+    #[test]
+    fn what_a_host_lives_by_is_never_touched() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        for (n, comm, what) in [
+            (0, "systemd-journal", "the service manager"),
+            (1, "sshd-session", "remote access"),
+            (2, "dockerd", "the container runtime"),
+            (3, "containerd-shim", "the container runtime"),
+            (4, "conmon", "the container runtime"),
+            (5, "kubelet", "kubelet"),
+            (6, "dbus-daemon", "the message bus"),
+            (7, "udevd", "the device manager"),
+            (8, "runit", "the service manager"),
+        ] {
+            let process = scene.spawn(500 + n, 1, comm, 40);
+            assert_eq!(rule(&scene, &mut policy, TERMINATE, process), format!("{comm}: {what}"));
+        }
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, id(1)), "systemd: the first process");
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, id(2)), "kthreadd: a thread of the kernel");
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, id(40)), "sshd: remote access");
+        for (pid, comm) in [(AGENT, "agent"), (45, "supervise")] {
+            let ours = format!("{comm}: the agent and its ancestors");
+            assert_eq!(rule(&scene, &mut policy, Step::SetNice { to: 1 }, id(pid)), ours);
+        }
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, id(1_000)), "None");
+    }
+
+    #[test]
+    fn an_executable_counts_whatever_the_process_calls_itself() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        scene.change(LEAK, |identity| identity.exe = Some("/usr/sbin/sshd (deleted)".into()));
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, LEAK), "leak: remote access");
+    }
+
+    #[test]
+    fn the_operator_protects_by_name_executable_group_user_and_score() {
+        let settings = |text: &str| {
+            let mut settings = acting();
+            settings.protect = crate::policy::parse::parse(text).unwrap().protect;
+            policy(settings)
+        };
+        let mut scene = Scene::new();
+        for text in
+            ["comm = [\"lea*\"]", "exe = [\"*/bin/leak\"]", "cgroup = [\"/app\"]", "uid = [1000]"]
+        {
+            let key = text.split(' ').next().unwrap();
+            let mut policy = settings(&format!("[protect]\n{text}"));
+            assert_eq!(rule(&scene, &mut policy, TERMINATE, LEAK), format!("leak: protect.{key}"));
+        }
+        let mut policy = settings("");
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, LEAK), "None");
+        scene.change(HELPER, |identity| identity.oom_score_adj = Some(-1000));
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, HELPER), "helper: oom_score_adj of -1000");
+    }
+
+    #[test]
+    fn a_protected_group_protects_what_is_below_it() {
+        let mut settings = acting();
+        settings.protect.cgroup = vec![Glob::new("/app").unwrap()];
+        let (mut scene, mut policy) = (Scene::new(), policy(settings));
+        scene.group(21, Some(APP.0), "/app/inner");
+        let inner = scene.spawn(600, 1, "worker", 21);
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, inner), "worker: protect.cgroup");
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, CgroupId(21)), "/app/inner: protect.cgroup");
+        scene.group(22, Some(1), "/apple");
+        scene.spawn(601, 1, "worker", 22);
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, CgroupId(22)), "None");
+    }
+
+    #[test]
+    fn a_group_is_as_protected_as_anything_in_it_or_below_it() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        scene.group(23, Some(APP.0), "/app/inner");
+        scene.group(24, Some(23), "/app/inner/most");
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, APP), "None");
+        scene.pass(std::time::Duration::from_secs(60));
+        scene.spawn(601, 1, "kubelet", 24);
+        scene.spawn(600, 1, "sshd", 24);
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, APP), "sshd: remote access", "the lowest id");
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, CgroupId(1)), "/: the root cgroup");
+        let ssh = "/system.slice/ssh.service: remote access";
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, CgroupId(11)), ssh);
+        let ours = "supervise: the agent and its ancestors";
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, CgroupId(12)), ours);
+    }
+
+    #[test]
+    fn a_unit_is_known_by_its_name_before_its_processes_are() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        for (n, path, what) in [
+            (0, "/init.scope", "the service manager"),
+            (1, "/system.slice/docker.service", "the container runtime"),
+            (2, "/system.slice/systemd-udevd.service", "the service manager"),
+        ] {
+            scene.group(70 + n, Some(10), path);
+            assert_eq!(
+                rule(&scene, &mut policy, RECLAIM, CgroupId(70 + n)),
+                format!("{path}: {what}")
+            );
+        }
+        // Some runtimes start containers below their own unit.
+        scene.group(80, Some(71), "/system.slice/containerd.service/kubepods/pod1");
+        assert_eq!(rule(&scene, &mut policy, RECLAIM, CgroupId(80)), "None");
+    }
+
+    #[test]
+    fn a_tree_is_as_protected_as_its_descendants() {
+        let (mut scene, mut policy) = (Scene::new(), policy(acting()));
+        let grandchild = scene.spawn(700, HELPER.pid, "runc", APP.0);
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, tree(LEAK)), "runc: the container runtime");
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, LEAK), "None", "alone it is not");
+        scene.tell(Subject::Process(grandchild), Reading::Gone);
+        scene.pass(std::time::Duration::from_secs(60));
+        assert_eq!(rule(&scene, &mut policy, TERMINATE, tree(LEAK)), "None");
+    }
+
+    #[test]
+    fn a_whole_host_is_not_frozen_or_ended() {
+        let (scene, mut policy) = (Scene::new(), policy(acting()));
+        for step in [Step::Freeze, Step::Kill, TERMINATE, Step::Pause, Step::Restart] {
+            let said = rule(&scene, &mut policy, step, Subject::Host);
+            assert_eq!(said, "target: the whole host");
+        }
+        assert_eq!(rule(&scene, &mut policy, Step::DropCaches { level: 1 }, Subject::Host), "None");
+    }
+}
