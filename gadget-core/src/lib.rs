@@ -3,9 +3,6 @@
 #[cfg(test)]
 extern crate self as gadget_core;
 
-#[cfg(test)]
-extern crate self as gadget_core;
-
 mod action;
 mod agent;
 mod backoff;
