@@ -367,11 +367,11 @@ impl Draft {
         let times = self.rng.whole(3, 5);
         let period = self.rng.between(6.0, 9.0);
         // Code, metaspace and the collector take about 40 MiB beside the heap.
-        let heap = self.share(0.4, 0.45).saturating_sub(40 << 20).max(24 << 20);
+        let heap = self.share(0.55, 0.62).saturating_sub(40 << 20).max(24 << 20);
         let load = Load::Java {
             classes: places.classes.clone(),
             heap: Size(heap),
-            retained: Size(heap * 6 / 10),
+            retained: Size(heap * 7 / 10),
             period,
             times,
             collect: self.rng.coin(),

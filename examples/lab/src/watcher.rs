@@ -17,6 +17,8 @@ use crate::procfs::Stat;
 
 /// All that the watcher is allowed by default: to act.
 const POLICY: &str = "[autonomy]\noracle = \"act\"\n";
+/// How long to wait for lines after the watcher's end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One line of the watcher, and when it came.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ pub struct Cost {
 pub(crate) struct Watcher {
     process: Child,
     said: Arc<Mutex<Vec<Said>>>,
-    reader: Option<JoinHandle<()>>,
+    reader: JoinHandle<()>,
     pub(crate) started: Instant,
 }
 
@@ -117,7 +119,7 @@ impl Watcher {
                 }
             }
         })?;
-        Ok(Self { process, said, reader: Some(reader), started })
+        Ok(Self { process, said, reader, started })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -154,8 +156,10 @@ impl Watcher {
         }
         self.process.kill().ok();
         self.process.wait().ok();
-        if let Some(reader) = self.reader.take() {
-            reader.join().ok();
+        // The output closes with the watcher, unless it left a child behind: its last lines, then, are not waited for.
+        let ended = Instant::now();
+        while !self.reader.is_finished() && ended.elapsed() < LAST_WORDS {
+            thread::sleep(Duration::from_millis(10));
         }
     }
 }

@@ -54,7 +54,12 @@ pub(super) fn java(
             "-XX:-UsePerfData",
             "-Xshare:auto",
         ])
-        .args(["-XX:MinHeapFreeRatio=10", "-XX:MaxHeapFreeRatio=25", "-cp"])
+        .args([
+            "-XX:MinHeapFreeRatio=10",
+            "-XX:MaxHeapFreeRatio=25",
+            "-XX:-ShrinkHeapInSteps",
+            "-cp",
+        ])
         .arg(classes)
         .args([
             "Churn",
