@@ -2,7 +2,7 @@
 
 use crate::ledger::Outcome;
 use crate::model::Name;
-use crate::plan::Plans;
+use crate::plan::{Plan, Plans};
 use crate::signal::Signal;
 use crate::units::Timestamp;
 use crate::world::World;
@@ -22,6 +22,11 @@ pub trait Gadget: Send {
     ///
     /// `world` holds the latest reading and the identity of every subject, so that a gadget need not keep its own.
     fn plan(&mut self, now: Timestamp, world: &World, plans: &mut Plans);
+
+    /// Hears that one of its own plans was carried out: the plan's id is what [`Plans::release`] wants.
+    fn done(&mut self, plan: &Plan) {
+        let _ = plan;
+    }
 
     /// Hears how one of its own plans ended.
     fn learn(&mut self, outcome: &Outcome) {
@@ -52,6 +57,9 @@ macro_rules! forward {
             }
             fn plan(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
                 (**self).plan(now, world, plans);
+            }
+            fn done(&mut self, plan: &Plan) {
+                (**self).done(plan);
             }
             fn learn(&mut self, outcome: &Outcome) {
                 (**self).learn(outcome);

@@ -406,6 +406,12 @@ impl Plans {
         &self.watches
     }
 
+    /// The effects that are no longer needed, not yet taken by the agent.
+    #[must_use]
+    pub fn releases(&self) -> &[PlanId] {
+        &self.releases
+    }
+
     /// Forgets everything, keeping the memory.
     pub fn clear(&mut self) {
         self.proposals.clear();

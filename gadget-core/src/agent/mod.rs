@@ -425,6 +425,10 @@ impl Agent {
                     &mut self.ledger_fails,
                     &mut self.scratch.notes,
                 );
+                if let Some(slot) = self.slots.get_mut(gadget) {
+                    let notes = &mut self.scratch.notes;
+                    slot.done(&plan, now, &mut |diagnostic| notes.push(diagnostic));
+                }
                 self.open.push(OpenEffect::new(plan, undo, gadget, now, effect.complete));
                 true
             }

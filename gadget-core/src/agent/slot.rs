@@ -8,7 +8,7 @@ use crate::gadget::Gadget;
 use crate::governor::{Breaker, BreakerState, Budget, Governor, Meter, Pace};
 use crate::ledger::{Diagnostic, Outcome};
 use crate::model::Name;
-use crate::plan::Plans;
+use crate::plan::{Plan, Plans};
 use crate::signal::{Reading, Signal};
 use crate::units::Timestamp;
 use crate::world::World;
@@ -139,6 +139,14 @@ impl Slot {
                 plans.clear();
                 self.went_down(now, &*panic, note);
             }
+        }
+    }
+
+    /// Tells it that one of its plans was carried out.
+    pub(super) fn done(&mut self, plan: &Plan, now: Timestamp, note: &mut dyn FnMut(Diagnostic)) {
+        let Some(gadget) = &mut self.gadget else { return };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| gadget.done(plan))) {
+            self.went_down(now, &*panic, note);
         }
     }
 
