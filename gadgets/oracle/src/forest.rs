@@ -1,0 +1,255 @@
+//! A random forest to infer with: flat, versioned, without allocation.
+
+use crate::features::{FEATURES, Row, fingerprint};
+use crate::forecast::Class;
+
+const MAGIC: [u8; 4] = *b"GFST";
+/// The version of the format; others are refused.
+const VERSION: u16 = 1;
+/// Trees that are walked at once: their loads do not wait for one another.
+const LANES: usize = 8;
+const MOST_TREES: usize = 1_024;
+const MOST_DEPTH: usize = 32;
+const MOST_NODES: usize = 1 << 22;
+
+/// Why bytes are no forest that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForestError {
+    /// It does not begin as a forest does.
+    #[error("not a forest")]
+    NotAForest,
+    /// Another version of the format.
+    #[error("version {found} of the format, expected {VERSION}")]
+    Version {
+        /// The version found.
+        found: u16,
+    },
+    /// Trained on other features than this crate computes.
+    #[error("trained on other features than these: train it anew")]
+    Features,
+    /// It ends too early, or goes on after its end.
+    #[error("{expected} bytes expected, {found} found")]
+    Length {
+        /// How long it should be.
+        expected: usize,
+        /// How long it is.
+        found: usize,
+    },
+    /// Its counts or nodes make no forest.
+    #[error("{what} is out of range")]
+    Broken {
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// One node: 8 bytes. Its children are neighbours; a leaf leads to itself whatever is asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Node {
+    threshold: f32,
+    left: u16,
+    feature: u8,
+    class: u8,
+}
+
+/// A random forest whose votes say how likely the memory runs out.
+///
+/// Trees are walked eight at a time for as many steps as the deepest of them, without a branch on the data: a leaf leads to
+/// itself. Features are compared as `f32`.
+///
+/// - Format, little endian: `GFST`, version `u16`, classes `u8`, depth `u8`, trees `u16`, features' fingerprint `u64`; for
+///   each tree the count of its nodes as `u16`; the nodes of all trees (threshold `f32`, left child `u16`, feature `u8`,
+///   class `u8`); for 0 to all trees that vote for a fatal class, the probability as `f32`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forest {
+    nodes: Vec<Node>,
+    /// Where each tree begins; a multiple of [`LANES`].
+    roots: Vec<u32>,
+    depth: usize,
+    /// By the count of votes for a fatal class.
+    calibration: Vec<f32>,
+}
+
+impl Forest {
+    /// Reads a forest, and checks that no walk can leave it.
+    ///
+    /// # Errors
+    /// Any [`ForestError`].
+    pub fn read(bytes: &[u8]) -> Result<Self, ForestError> {
+        let mut reader = Reader { bytes, at: 0 };
+        if reader.take::<4>() != Some(MAGIC) {
+            return Err(ForestError::NotAForest);
+        }
+        let short = ForestError::Length { expected: bytes.len() + 1, found: bytes.len() };
+        let version = reader.u16().ok_or(short)?;
+        if version != VERSION {
+            return Err(ForestError::Version { found: version });
+        }
+        let [classes, depth] = reader.take::<2>().ok_or(short)?;
+        let trees = usize::from(reader.u16().ok_or(short)?);
+        if reader.take::<8>().ok_or(short)? != fingerprint().to_le_bytes() {
+            return Err(ForestError::Features);
+        }
+        let depth = usize::from(depth);
+        if usize::from(classes) != Class::ALL.len() {
+            return Err(ForestError::Broken { what: "the count of classes" });
+        }
+        if trees == 0 || trees > MOST_TREES || !trees.is_multiple_of(LANES) {
+            return Err(ForestError::Broken { what: "the count of trees" });
+        }
+        if depth > MOST_DEPTH {
+            return Err(ForestError::Broken { what: "the depth" });
+        }
+        let (mut roots, mut counts, mut total) =
+            (Vec::with_capacity(trees), Vec::with_capacity(trees), 0_usize);
+        for _ in 0..trees {
+            let count = usize::from(reader.u16().ok_or(short)?);
+            roots.push(total as u32);
+            counts.push(count);
+            total += count;
+        }
+        if total > MOST_NODES {
+            return Err(ForestError::Broken { what: "the count of nodes" });
+        }
+        let expected = reader.at + total * 8 + (trees + 1) * 4;
+        if expected != bytes.len() {
+            return Err(ForestError::Length { expected, found: bytes.len() });
+        }
+        let mut nodes = Vec::with_capacity(total);
+        for count in counts {
+            for at in 0..count {
+                let (threshold, left) = (reader.f32().ok_or(short)?, reader.u16().ok_or(short)?);
+                let [feature, class] = reader.take::<2>().ok_or(short)?;
+                let leaf = usize::from(left) == at && threshold == f32::INFINITY;
+                // Children come after their parent, so that no walk turns back.
+                let inner = usize::from(left) > at && usize::from(left) + 1 < count;
+                if !(leaf || inner)
+                    || usize::from(feature) >= FEATURES
+                    || class >= classes
+                    || threshold.is_nan()
+                {
+                    return Err(ForestError::Broken { what: "a node" });
+                }
+                nodes.push(Node { threshold, left, feature, class });
+            }
+            if count == 0 {
+                return Err(ForestError::Broken { what: "a tree" });
+            }
+        }
+        let calibration: Vec<f32> = (0..=trees).map_while(|_| reader.f32()).collect();
+        let rising = calibration.windows(2).all(|pair| pair[0] <= pair[1]);
+        if !rising || !calibration.iter().all(|p| (0.0..=1.0).contains(p)) {
+            return Err(ForestError::Broken { what: "the calibration" });
+        }
+        Ok(Self { nodes, roots, depth, calibration })
+    }
+
+    /// The bytes that [`read`](Self::read) reads.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32 + self.nodes.len() * 8);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend([Class::ALL.len() as u8, self.depth as u8]);
+        bytes.extend((self.roots.len() as u16).to_le_bytes());
+        bytes.extend(fingerprint().to_le_bytes());
+        let ends = self.roots.iter().skip(1).copied().chain([self.nodes.len() as u32]);
+        for (root, end) in self.roots.iter().zip(ends) {
+            bytes.extend(((end - root) as u16).to_le_bytes());
+        }
+        for node in &self.nodes {
+            bytes.extend(node.threshold.to_le_bytes());
+            bytes.extend(node.left.to_le_bytes());
+            bytes.extend([node.feature, node.class]);
+        }
+        bytes.extend(self.calibration.iter().flat_map(|p| p.to_le_bytes()));
+        bytes
+    }
+
+    /// The forest that ships with this crate; `None` if it was trained on other features.
+    #[must_use]
+    pub fn shipped() -> Option<Self> {
+        None
+    }
+
+    /// How many trees vote for each class.
+    #[must_use]
+    pub fn votes(&self, row: &Row) -> [u16; Class::ALL.len()] {
+        let mut features = [0.0_f32; FEATURES];
+        for (feature, value) in features.iter_mut().zip(row) {
+            *feature = *value as f32;
+        }
+        let mut votes = [0; Class::ALL.len()];
+        for roots in self.roots.chunks_exact(LANES) {
+            let mut at = [0_u32; LANES];
+            for _ in 0..self.depth {
+                for (at, root) in at.iter_mut().zip(roots) {
+                    let node = self.nodes[(root + *at) as usize];
+                    let right = features[usize::from(node.feature)] > node.threshold;
+                    *at = u32::from(node.left) + u32::from(right);
+                }
+            }
+            for (at, root) in at.iter().zip(roots) {
+                votes[usize::from(self.nodes[(root + at) as usize].class)] += 1;
+            }
+        }
+        votes
+    }
+
+    /// The class with the most votes, the first of several.
+    #[must_use]
+    pub fn class(&self, row: &Row) -> Class {
+        let votes = self.votes(row);
+        let mut best = 0;
+        for class in 1..votes.len() {
+            if votes[class] > votes[best] {
+                best = class;
+            }
+        }
+        Class::ALL[best]
+    }
+
+    /// How many trees vote for a class that ends in an out-of-memory.
+    #[must_use]
+    pub fn fatal_votes(&self, row: &Row) -> u16 {
+        let votes = self.votes(row);
+        Class::ALL
+            .iter()
+            .zip(votes)
+            .filter(|(class, _)| class.is_fatal())
+            .map(|(_, votes)| votes)
+            .sum()
+    }
+
+    /// How likely the memory runs out if nobody acts, calibrated on scenarios that were not trained on.
+    #[must_use]
+    pub fn probability(&self, row: &Row) -> f64 {
+        self.calibration.get(usize::from(self.fatal_votes(row))).map_or(0.0, |p| f64::from(*p))
+    }
+
+    /// How many trees there are.
+    #[must_use]
+    pub fn trees(&self) -> usize {
+        self.roots.len()
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let taken = self.bytes.get(self.at..self.at + N)?.try_into().ok()?;
+        self.at += N;
+        Some(taken)
+    }
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+    fn f32(&mut self) -> Option<f32> {
+        self.take().map(f32::from_le_bytes)
+    }
+}
