@@ -1,0 +1,23 @@
+//! The parsers behind the providers: pure functions from the text of a kernel file to its numbers.
+//!
+//! Each takes the text and the path to name in an error, and never panics. A line that was cut off, a number that is
+//! negative, wrapped below zero or too large, and bytes that are no text are a [`SignalError::Parse`] with the line; a
+//! line that this kernel does not write is [`SignalError::Unsupported`], or `None` where the value may be absent.
+//!
+//! [`SignalError::Parse`]: gadget_core::SignalError::Parse
+//! [`SignalError::Unsupported`]: gadget_core::SignalError::Unsupported
+
+pub use crate::cgroup::{
+    parse_blkio as blkio, parse_cpu_stat_v1 as cpu_stat_v1, parse_cpu_stat_v2 as cpu_stat_v2,
+    parse_io_stat as io_stat, parse_membership as membership, parse_memory_events as memory_events,
+    parse_memory_limit as memory_limit, parse_memory_stat_v1 as memory_stat_v1,
+    parse_memory_stat_v2 as memory_stat_v2, parse_mountinfo as mountinfo,
+    parse_oom_control as oom_control, parse_pids_max as pids_max,
+};
+pub use crate::pressure::parse_pressure as pressure;
+pub use crate::process::{
+    ProcessStat, parse_oom_score_adj as oom_score_adj, parse_pids as pids,
+    parse_process_io as process_io, parse_smaps_rollup as smaps_rollup, parse_stat as process_stat,
+    parse_statm as statm, parse_uid as uid,
+};
+pub use crate::system::{parse_meminfo as meminfo, parse_vmstat as vmstat};

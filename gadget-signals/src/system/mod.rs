@@ -1,0 +1,5 @@
+//! The host as a whole.
+
+mod memory;
+
+pub use memory::{HostMemoryProvider, parse_meminfo, parse_vmstat};
