@@ -9,6 +9,7 @@
 mod frame;
 mod reader;
 mod recorder;
+mod replay;
 mod schema;
 
 use std::io;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 pub use reader::Recording;
 pub use recorder::Recorder;
+pub use replay::{ReplaySummary, replay};
 
 /// Why a recording could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,12 @@ pub enum RecordingError {
         found: String,
         /// The schema that this version writes and reads.
         expected: String,
+    },
+    /// It was made on another host, or in another boot of it, than the agent was told of.
+    #[error("{path} was not recorded on the host that the agent was built for")]
+    OtherHost {
+        /// The recording.
+        path: PathBuf,
     },
     /// A frame does not hold what it should.
     #[error("{path}, frame {frame}: {what}")]

@@ -42,7 +42,7 @@ type Stream = Decoder<'static, BufReader<Box<dyn Read + Send>>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Recording {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     facts: HostFacts,
     stream: Stream,
     frame: Vec<u8>,

@@ -55,6 +55,7 @@ pub(super) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
         Reading::ProcessIo(io_count()),
         Reading::Gone,
         Reading::OomKill(1),
+        Reading::HostIo(io_count()),
     ];
     readings.extend(
         [Resource::Memory, Resource::Cpu, Resource::Io]
@@ -227,7 +228,8 @@ mod tests {
             | Reading::ProcessIdentity(_)
             | Reading::Gone
             | Reading::StallTrigger(_)
-            | Reading::OomKill(_) => 14,
+            | Reading::OomKill(_)
+            | Reading::HostIo(_) => 15,
         }
     }
 
