@@ -1,13 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use gadget_lab::{Layout, Report, Request, Scenario, Size, stage, table};
+use gadget_lab::{Guest, Layout, Report, Request, Scenario, Size, stage, table};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -46,6 +46,29 @@ enum Cmd {
         #[command(flatten)]
         options: Options,
     },
+    /// Stages many in a QEMU guest with a Debian kernel, where only cgroup v2 exists.
+    Vm {
+        /// Kernel series.
+        #[arg(long, default_value = "6.12")]
+        kernel: String,
+        /// RAM of the guest.
+        #[arg(long, default_value = "1G")]
+        memory: Size,
+        /// Guest time follows the host's clock instead of the guest's instructions.
+        #[arg(long)]
+        wall_clock: bool,
+        /// Where kernels are kept.
+        #[arg(long, default_value = "target/lab/kernels")]
+        cache: PathBuf,
+        /// Seeds 1 to this, for each scenario.
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// Which, separated by commas; all that can run in a guest if absent.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        scenarios: Vec<Scenario>,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Lists the scenarios.
     List,
     /// Runs one workload in this process; `lab load --help` tells more.
@@ -54,14 +77,14 @@ enum Cmd {
 
 #[derive(Clone, Debug, Args)]
 struct Options {
-    /// Memory limit of the group; everything scales with it.
-    #[arg(long, default_value = "384M")]
-    limit: Size,
+    /// Memory limit of the group; everything scales with it. Default 384M, in a guest 160M.
+    #[arg(long)]
+    limit: Option<Size>,
     /// Whether all processes share one cgroup.
     #[arg(long, value_enum, default_value_t)]
     layout: Layout,
     /// The program to judge; `oracle` beside this executable if absent.
-    #[arg(long, conflicts_with = "no_watcher")]
+    #[arg(long)]
     watcher: Option<PathBuf>,
     /// Nobody acts: the kernel's OOM killer shows what it does. With --record, a watcher looks on.
     #[arg(long)]
@@ -79,26 +102,25 @@ struct Options {
 
 impl Options {
     fn request(&self, scenario: Scenario, seed: u64) -> anyhow::Result<Request> {
-        let watcher = if self.no_watcher && self.record.is_none() {
-            None
-        } else {
-            Some(self.find_watcher()?)
-        };
         Ok(Request {
             scenario,
             seed,
-            limit: self.limit,
+            limit: self.limit.unwrap_or(Size(384 << 20)),
             layout: self.layout,
-            watcher,
+            watcher: self.watcher_path()?,
             act: !self.no_watcher,
             record: self.record.clone(),
             report: self.reports.join(format!("{}-{seed}", scenario.name())),
         })
     }
 
-    fn find_watcher(&self) -> anyhow::Result<PathBuf> {
+    /// The watcher to start: none, the one named, or the one beside this executable.
+    fn watcher_path(&self) -> anyhow::Result<Option<PathBuf>> {
+        if self.no_watcher && self.record.is_none() {
+            return Ok(None);
+        }
         if let Some(path) = &self.watcher {
-            return Ok(path.clone());
+            return Ok(Some(path.clone()));
         }
         let beside = std::env::current_exe()?.with_file_name("oracle");
         if !beside.is_file() {
@@ -107,7 +129,7 @@ impl Options {
                 beside.display()
             );
         }
-        Ok(beside)
+        Ok(Some(beside))
     }
 }
 
@@ -130,11 +152,45 @@ fn run(command: Cmd) -> anyhow::Result<bool> {
             let report = stage(options.request(scenario, seed)?)?;
             print(&[report], options.json)
         }
+        Cmd::Vm { kernel, memory, wall_clock, cache, seeds, scenarios, options } => {
+            let reports = options.reports.join(format!("vm-{kernel}"));
+            let guest = Guest {
+                kernel,
+                memory,
+                icount: !wall_clock,
+                watcher: options.watcher_path()?,
+                args: guest_args(seeds, &scenarios, &options),
+                cache,
+                reports: reports.clone(),
+            };
+            let results = guest.run(|line| eprintln!("{line}"))?;
+            if let Some(directory) = &options.record {
+                collect(&reports.join("recordings"), directory)?;
+            }
+            print(&results, options.json)
+        }
         Cmd::Matrix { seeds, scenarios, jobs, options } => {
             let reports = matrix(seeds, &scenarios, jobs, &options)?;
             print(&reports, options.json)
         }
     }
+}
+
+/// The options again, as the lab in the guest reads them.
+fn guest_args(seeds: u64, scenarios: &[Scenario], options: &Options) -> Vec<String> {
+    let mut args = vec!["matrix".to_owned(), format!("--seeds={seeds}")];
+    args.extend(scenarios.iter().map(|scenario| format!("--scenarios={}", scenario.name())));
+    args.push(format!("--limit={}", options.limit.unwrap_or(Size(160 << 20))));
+    if options.layout == Layout::Split {
+        args.push("--layout=split".into());
+    }
+    if options.no_watcher {
+        args.push("--no-watcher".into());
+    }
+    if options.record.is_some() {
+        args.push("--record=/tmp/reports/recordings".into());
+    }
+    args
 }
 
 fn list() -> anyhow::Result<bool> {
@@ -144,6 +200,15 @@ fn list() -> anyhow::Result<bool> {
         println!("{:18} {kind:7} {}{note}", scenario.name(), scenario.class());
     }
     Ok(true)
+}
+
+/// Copies the recordings of a guest to where they were asked for.
+fn collect(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).context("the guest sent no recordings")?.flatten() {
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 fn print(reports: &[Report], json: bool) -> anyhow::Result<bool> {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What became of one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "fate", content = "value")]
 pub enum Fate {
     /// Alive, and a culprit among them still grows.
@@ -67,7 +67,7 @@ pub(crate) struct Facts {
 }
 
 /// Pass or fail, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// True when all that was asked for happened.
     pub pass: bool,

@@ -38,6 +38,7 @@ mod sandbox;
 mod scenario;
 mod size;
 mod sys;
+mod vm;
 mod watcher;
 
 pub use hierarchy::Version;
@@ -48,6 +49,7 @@ pub use run::{Phase, Request, Role, Run, TICK, stage};
 pub use sandbox::{Layout, Sandbox};
 pub use scenario::{Part, Scenario};
 pub use size::Size;
+pub use vm::Guest;
 pub use watcher::{Cost, Said};
 
 /// Becomes a workload or the guardian if that is what this process was started as; `None` otherwise.
@@ -55,17 +57,23 @@ pub use watcher::{Cost, Said};
 /// Every program that uses [`Run`] calls this first: the lab starts its own executable again with `load` or `guard`.
 pub fn dispatch() -> Option<i32> {
     use clap::Parser as _;
+    if vm::is_guest() {
+        return Some(code(vm::main()));
+    }
     let mut args = std::env::args_os().skip(1).peekable();
-    let result = match args.peek()?.to_str()? {
+    Some(code(match args.peek()?.to_str()? {
         "load" => load::main(load::LoadArgs::parse_from(args)),
         "guard" => guardian::main(),
         _ => return None,
-    };
-    match result {
-        Ok(()) => Some(0),
-        Err(error) => {
+    }))
+}
+
+fn code(result: anyhow::Result<()>) -> i32 {
+    result.map_or_else(
+        |error| {
             eprintln!("lab: {error:#}");
-            Some(1)
-        }
-    }
+            1
+        },
+        |()| 0,
+    )
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hierarchy::Version;
@@ -20,7 +20,7 @@ use crate::watcher::Cost;
 pub const LATENCY_LIMIT: f64 = 3.0;
 
 /// One run, judged. Seconds count from the start of the incident.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// What was staged.
     pub scenario: Scenario,
