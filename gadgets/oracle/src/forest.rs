@@ -46,11 +46,11 @@ pub enum ForestError {
 
 /// One node: 8 bytes. Its children are neighbours; a leaf leads to itself whatever is asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Node {
-    threshold: f32,
-    left: u16,
-    feature: u8,
-    class: u8,
+pub(crate) struct Node {
+    pub(crate) threshold: f32,
+    pub(crate) left: u16,
+    pub(crate) feature: u8,
+    pub(crate) class: u8,
 }
 
 /// A random forest whose votes say how likely the memory runs out.
@@ -226,6 +226,31 @@ impl Forest {
     #[must_use]
     pub fn probability(&self, row: &Row) -> f64 {
         self.calibration.get(usize::from(self.fatal_votes(row))).map_or(0.0, |p| f64::from(*p))
+    }
+
+    /// From trees whose nodes are laid out as [`read`](Self::read) wants them.
+    #[cfg(feature = "train")]
+    pub(crate) fn assemble(
+        trees: &[Vec<Node>],
+        depth: usize,
+        calibration: Vec<f32>,
+    ) -> Result<Self, ForestError> {
+        let mut forest = Self { nodes: Vec::new(), roots: Vec::new(), depth, calibration };
+        for tree in trees {
+            forest.roots.push(forest.nodes.len() as u32);
+            forest.nodes.extend_from_slice(tree);
+        }
+        Self::read(&forest.to_bytes())
+    }
+
+    /// The same trees under another calibration: for 0 to all trees, the probability.
+    ///
+    /// # Errors
+    /// [`ForestError::Broken`] unless it has a rising probability for each count of votes.
+    #[cfg(feature = "train")]
+    pub fn calibrated(mut self, calibration: Vec<f32>) -> Result<Self, ForestError> {
+        self.calibration = calibration;
+        Self::read(&self.to_bytes())
     }
 
     /// How many trees there are.

@@ -25,6 +25,8 @@ mod processes;
 mod regress;
 mod series;
 mod track;
+#[cfg(feature = "train")]
+pub mod train;
 mod window;
 
 pub use config::{OracleBuilder, OracleError, OracleSettings};
