@@ -53,6 +53,8 @@ pub enum Reading {
     StallTrigger(Resource),
     /// The kernel's OOM killer has killed this many processes since the last such reading.
     OomKill(u64),
+    /// The host's block IO, summed over devices.
+    HostIo(IoCount),
 }
 
 /// What tasks can wait for.

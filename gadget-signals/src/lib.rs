@@ -15,4 +15,4 @@ pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use pressure::PressureProvider;
 pub use process::{Namespaces, ProcessFiles, Processes, runtime_of_exe, runtime_of_maps};
-pub use system::HostMemoryProvider;
+pub use system::{HostCpuProvider, HostIoProvider, HostMemoryProvider};

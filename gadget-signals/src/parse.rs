@@ -20,4 +20,7 @@ pub use crate::process::{
     parse_process_io as process_io, parse_smaps_rollup as smaps_rollup, parse_stat as process_stat,
     parse_statm as statm, parse_uid as uid,
 };
-pub use crate::system::{parse_meminfo as meminfo, parse_vmstat as vmstat};
+pub use crate::system::{
+    parse_diskstats as diskstats, parse_host_stat as host_stat, parse_loadavg as loadavg,
+    parse_meminfo as meminfo, parse_vmstat as vmstat,
+};

@@ -1,0 +1,140 @@
+//! Once warm, a sweep allocates nothing: neither for a cgroup nor for a process nor in all.
+
+#![allow(unsafe_code)] // A global allocator that counts.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::path::Path;
+
+use gadget_core::{Scope, SignalProvider, Signals, Subject, Timestamp};
+use gadget_signals::{
+    Calm, CgroupFiles, CgroupLayout, Cgroups, HostCpuProvider, HostIoProvider, HostMemoryProvider,
+    PressureProvider, ProcessFiles, Processes,
+};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting in a thread-local that is initialised at
+// compile time and has no destructor does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of two sweeps and of one sample of `named` once warm, and how many readings they gave.
+fn when_warm(provider: &mut dyn SignalProvider, named: &[Subject]) -> (u64, usize) {
+    let mut out = Signals::at(Timestamp::EPOCH);
+    let mut sample = |second: u64, scope: Scope<'_>| {
+        // Past a walk and a review of everything each time.
+        let now = Timestamp::from_secs(1_000_000 + second * 61);
+        out.restart(now);
+        provider.sample(now, scope, &mut out).unwrap();
+        out.as_slice().len()
+    };
+    let before = ALLOCATIONS.with(Cell::get);
+    sample(0, Scope::Everything);
+    assert!(ALLOCATIONS.with(Cell::get) > before, "the first sample has to, or nothing is counted");
+    for second in 1..20 {
+        sample(second, Scope::Everything);
+        sample(second, Scope::Only(named));
+    }
+    let before = ALLOCATIONS.with(Cell::get);
+    let read = sample(20, Scope::Everything)
+        + sample(21, Scope::Only(named))
+        + sample(22, Scope::Everything);
+    (ALLOCATIONS.with(Cell::get) - before, read)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn golden(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(path)
+}
+
+fn subject_of(folder: &Path) -> Subject {
+    use std::os::unix::fs::MetadataExt;
+    Subject::Cgroup(gadget_core::CgroupId(fs::metadata(folder).unwrap().ino()))
+}
+
+#[test]
+fn cgroups_allocate_nothing_once_warm() {
+    let files = CgroupFiles::CPU | CgroupFiles::IO | CgroupFiles::PIDS | CgroupFiles::PRESSURE;
+    for kernel in ["6.1", "6.12", "6.18"] {
+        let root = tempfile::tempdir().unwrap();
+        let lab = if kernel == "6.18" { "memory/lab" } else { "lab" };
+        copy(&golden(&format!("{kernel}/sys/fs/cgroup")), root.path());
+        for number in 0..40 {
+            copy(&root.path().join(lab), &root.path().join(format!("{lab}{number}")));
+        }
+        let named = [subject_of(&root.path().join(lab))];
+        for (calm, keep) in [(Calm::default(), 1000), (Calm::never(), 1000), (Calm::never(), 0)] {
+            let cgroups = Cgroups::at(root.path()).unwrap();
+            let mut cgroups = cgroups.with(files).calm(calm).keep_open(keep);
+            let (allocations, read) = when_warm(&mut cgroups, &named);
+            assert!(read > 2 * 41, "{kernel}: {read}");
+            assert_eq!(allocations, 0, "{kernel}, {calm:?}, {keep} files");
+        }
+    }
+}
+
+#[test]
+fn processes_allocate_nothing_once_warm() {
+    let root = tempfile::tempdir().unwrap();
+    copy(&golden("6.1/sys/fs/cgroup"), &root.path().join("cg"));
+    for pid in 100..160 {
+        let folder = root.path().join("proc").join(pid.to_string());
+        copy(&golden("6.1/proc/78"), &folder);
+        std::os::unix::fs::symlink("/usr/bin/worker", folder.join("exe")).unwrap();
+    }
+    fs::write(root.path().join("cg/lab/cgroup.procs"), "100\n101\n").unwrap();
+    let named = [subject_of(&root.path().join("cg/lab"))];
+    for (calm_sweeps, keep) in [(10, 1000), (1, 1000), (1, 0)] {
+        let layout = CgroupLayout::at(root.path().join("cg")).unwrap();
+        let processes = Processes::at(root.path().join("proc"), Some(layout)).unwrap();
+        let processes = processes.with(ProcessFiles::SMAPS | ProcessFiles::IO);
+        let mut processes = processes.calm_sweeps(calm_sweeps).keep_open(keep);
+        let (allocations, read) = when_warm(&mut processes, &named);
+        assert!(read >= 4, "{read}");
+        assert_eq!(allocations, 0, "{calm_sweeps} sweeps, {keep} files");
+    }
+}
+
+#[test]
+fn the_host_as_a_whole_allocates_nothing_once_warm() {
+    let mut memory = HostMemoryProvider::host().unwrap();
+    let mut cpu = HostCpuProvider::host().unwrap();
+    let mut io = HostIoProvider::host().unwrap();
+    let named = [Subject::Host];
+    assert_eq!(when_warm(&mut memory, &named), (0, 3));
+    assert_eq!(when_warm(&mut cpu, &named), (0, 3));
+    assert_eq!(when_warm(&mut io, &named), (0, 3));
+    match PressureProvider::host() {
+        Ok(mut pressure) => assert_eq!(when_warm(&mut pressure, &named).0, 0),
+        Err(error) => eprintln!("SKIPPED pressure of this host: {error}"),
+    }
+}
