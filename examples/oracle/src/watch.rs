@@ -1,0 +1,103 @@
+//! Watching this host, or a recording of one.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use gadget_core::{
+    Agent, ApprovalInbox, Clock, Event, HostFacts, Ledger, Policy, Recorder, Stop, SystemClock,
+    World,
+};
+use gadget_oracle::Oracle;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::cli::Watch;
+use crate::say::Voice;
+
+/// The directory, inside that of the ledger, where a person's answers arrive.
+pub(crate) const APPROVALS: &str = "approvals";
+
+pub(crate) fn watch(asked: &Watch) -> anyhow::Result<()> {
+    match &asked.replay {
+        Some(_) => bail!("replay"),
+        None => watch_host(asked),
+    }
+}
+
+fn watch_host(asked: &Watch) -> anyhow::Result<()> {
+    let facts = HostFacts::read(Path::new("/proc")).context("cannot tell what host this is")?;
+    let clock = SystemClock::new();
+    let mut cgroups =
+        gadget_signals::Cgroups::detect().context("cannot read this host's cgroups")?;
+    for path in &asked.cgroup {
+        cgroups = cgroups.subtree(path);
+    }
+    eprintln!("oracle: {}", cgroups.describe());
+    let stop = Stop::new();
+    let mut builder = Agent::builder()
+        .clock(clock)
+        .host(facts.clone())
+        .gadget_from(|| Oracle::builder().build().expect("the defaults are valid"))
+        .policy(policy(asked)?)
+        .on_event(printer(asked.json, stop.clone()));
+    builder = builder
+        .provider(gadget_signals::HostMemoryProvider::host()?, Duration::from_secs(2))
+        .provider(gadget_signals::PressureProvider::host()?, Duration::from_secs(2))
+        .provider(cgroups, Duration::from_secs(2))
+        .provider(gadget_signals::Processes::detect()?, Duration::from_secs(10));
+    if let Some(dir) = &asked.ledger {
+        let ledger = Ledger::open(dir, &facts, clock.now())
+            .with_context(|| format!("cannot open the ledger in {}", dir.display()))?;
+        builder = builder.ledger(ledger).approvals(ApprovalInbox::open(dir.join(APPROVALS))?);
+    }
+    if let Some(path) = &asked.record {
+        let recorder = Recorder::create(path, &facts)
+            .with_context(|| format!("cannot record into {}", path.display()))?;
+        builder = builder.recorder(recorder);
+    }
+    let mut agent = builder.build()?;
+    end_on_signal(&stop, asked.seconds.map(Duration::from_secs))?;
+    agent.run(&stop);
+    Ok(())
+}
+
+fn policy(asked: &Watch) -> anyhow::Result<Policy> {
+    match &asked.policy {
+        // Without --act no backend is there that could do anything, whatever the policy says.
+        Some(path) => {
+            Policy::load(path).with_context(|| format!("cannot use the policy {}", path.display()))
+        }
+        None if asked.act => bail!("--act needs --policy"),
+        None => Ok(Policy::observe()),
+    }
+}
+
+/// Prints events; a reader that has gone away ends the run.
+fn printer(json: bool, stop: Stop) -> impl FnMut(Event<'_>, &World) + Send + 'static {
+    let mut voice = Voice::new(io::stdout(), json);
+    move |event, world| {
+        if voice.say(&event, world).is_err() {
+            stop.stop();
+        }
+    }
+}
+
+fn end_on_signal(stop: &Stop, after: Option<Duration>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot wait for signals")?;
+    let on_signal = stop.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if signals.forever().next().is_some() {
+            on_signal.stop();
+        }
+    })?;
+    if let Some(after) = after {
+        let on_time = stop.clone();
+        std::thread::Builder::new().name("timer".to_owned()).spawn(move || {
+            std::thread::sleep(after);
+            on_time.stop();
+        })?;
+    }
+    Ok(())
+}
