@@ -42,7 +42,7 @@ pub(super) fn open(
         }
         _ => None,
     };
-    if let Some(head) = head {
+    if let Some(head) = head.filter(|head| segments.contains(&head.oldest)) {
         // A crash came between writing the head and removing these.
         for &first in segments.iter().take_while(|first| **first < head.oldest) {
             directory.remove(first)?;
@@ -94,8 +94,8 @@ fn read_tail(
     while let Some(&first) = segments.last() {
         let mut lines = Lines::open(directory, first)?;
         let mut empty = true;
-        while let Some(line) = lines.next()? {
-            empty &= line.content.is_err();
+        while let (true, Some(line)) = (empty, lines.next()?) {
+            empty = line.content.is_err();
         }
         if !empty {
             break;

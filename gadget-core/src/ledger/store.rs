@@ -154,6 +154,12 @@ impl Disk {
         Ok(Self { directory, path, segment, head, syncer, _lock: lock })
     }
 
+    #[cfg(test)]
+    pub(super) fn sync_by(&mut self, directory: File) {
+        self.syncer =
+            Syncer::start(directory, Arc::clone(&self.head), Arc::clone(&self.segment)).unwrap();
+    }
+
     /// The directory.
     pub(super) fn path(&self) -> &Path {
         self.directory.path()

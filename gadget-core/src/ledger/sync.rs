@@ -136,9 +136,7 @@ impl Shared {
         let renamed = std::mem::take(&mut state.renamed);
         let (directory, segment) = (Arc::clone(&state.directory), Arc::clone(&state.segment));
         let head = with_head.then(|| Arc::clone(&state.head));
-        if with_head {
-            state.dirty = false;
-        }
+        state.dirty &= !with_head;
         drop(state);
         // All are tried; the first error is what counts.
         let mut result = Ok(());
@@ -148,6 +146,58 @@ impl Shared {
         if renamed {
             result = result.and(directory.sync_all());
         }
+        if result.is_err() {
+            let mut state = self.state.lock();
+            state.closed.splice(0..0, closed);
+            state.renamed |= renamed;
+            state.dirty = true;
+        }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that takes writes and cannot be synced.
+    fn unsyncable() -> File {
+        File::options().write(true).open("/dev/null").unwrap()
+    }
+
+    #[test]
+    fn a_background_sync_that_fails_is_told_once_and_tried_again() {
+        let home = tempfile::tempdir().unwrap();
+        let file = || Arc::new(tempfile::tempfile().unwrap());
+        let directory = File::open(home.path()).unwrap();
+        let syncer = Syncer::start(directory, file(), Arc::new(unsyncable())).unwrap();
+        let mut told = 0;
+        let told_at = (0..400).find(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            told += usize::from(syncer.written().is_some());
+            told > 0
+        });
+        assert!(told_at.is_some(), "the thread said nothing in 20 s");
+        // It fails again every second, which is no news.
+        std::thread::sleep(GATHER * 2);
+        assert!(syncer.written().is_none());
+        assert!(syncer.wait(false).is_err());
+        syncer.rotated(file(), 8);
+        assert!(syncer.wait(true).is_err(), "the closed segment is still not on storage");
+    }
+
+    #[test]
+    fn the_last_records_are_synced_on_drop_and_the_thread_ends() {
+        let home = tempfile::tempdir().unwrap();
+        let file = || Arc::new(tempfile::tempfile().unwrap());
+        let syncer = Syncer::start(File::open(home.path()).unwrap(), file(), file()).unwrap();
+        let shared = Arc::clone(&syncer.shared);
+        syncer.wait(true).unwrap();
+        assert!(!shared.state.lock().dirty);
+        assert!(syncer.written().is_none());
+        assert!(shared.state.lock().dirty);
+        drop(syncer);
+        assert!(!shared.state.lock().dirty);
+        assert_eq!(Arc::strong_count(&shared), 1, "the thread let go of it");
     }
 }

@@ -125,7 +125,7 @@ fn a_kill_at_any_boundary_leaves_nothing_half_done() {
     }
     let (mut crash, mut in_place, mut ended) = (0, 0, 0);
     loop {
-        let home = tempfile::tempdir().unwrap();
+        let home = place();
         let mut files = Files::make(home.path());
         let whole = run(home.path(), crash);
         let mut ledger = open_at(home.path());

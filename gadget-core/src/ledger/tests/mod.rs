@@ -112,11 +112,16 @@ fn entries(count: usize) -> impl Iterator<Item = (Timestamp, Entry<'static>)> {
     })
 }
 
+/// A directory in memory where there is one: what a disk takes for thousands of syncs is not what is tested here.
+fn place() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 struct Home(tempfile::TempDir);
 
 impl Home {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(place())
     }
     fn dir(&self) -> PathBuf {
         self.0.path().join("ledger")
@@ -339,4 +344,23 @@ fn a_record_reads_as_one_line() {
         let text = Record { seq: 1, at, entry }.to_string();
         assert!(!text.contains('\n') && text.len() > 30, "{text}");
     }
+}
+
+#[test]
+fn what_outlives_a_reboot_does_not_happen_unless_its_intent_is_on_storage() {
+    let home = Home::new();
+    let mut ledger = home.open();
+    let Store::Disk(disk) = &mut ledger.store else { panic!("it was opened on disk") };
+    // A directory that cannot be synced.
+    disk.sync_by(fs::File::open("/dev/null").unwrap());
+    let _ = ledger.record_intent(plan(1, Step::Freeze), thaw(), at(1)).unwrap();
+    let refused = ledger.record_intent(plan(2, Step::Restart), Undo::Nothing, at(2)).unwrap_err();
+    assert!(matches!(refused, LedgerError::Io { attempt: "sync", .. }), "{refused:?}");
+    let unfinished: Vec<_> = ledger.carried().unfinished.iter().map(|open| open.plan.id).collect();
+    assert_eq!(unfinished, [PlanId(1)]);
+    let last = home.records().into_iter().filter_map(|record| match record.entry {
+        Entry::Ended(outcome) => Some((outcome.plan, outcome.ending)),
+        _ => None,
+    });
+    assert_eq!(last.collect::<Vec<_>>(), [(PlanId(2), Ending::Failed)]);
 }

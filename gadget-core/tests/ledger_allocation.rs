@@ -1,0 +1,162 @@
+//! Between forecast and action the ledger allocates nothing, and takes microseconds.
+#![allow(unsafe_code, reason = "a global allocator that counts")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use gadget_core::{
+    Assessment, CgroupId, Change, Effect, Ending, Entry, Estimate, Evidence, Expectation,
+    GuardName, HostFacts, Ledger, Metric, Name, Opinion, Outcome, Plan, PlanId, Probability, Reach,
+    Review, Step, Subject, Target, Timestamp, Undo, Verdict, summary,
+};
+
+/// Counts what each thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory but the thread's own
+// counter, which needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and `ptr` came from the system's allocator.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `realloc`, and `ptr` came from the system's allocator.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn evidence() -> Evidence {
+    ["usage", "velocity", "acceleration", "headroom", "refault", "some avg10", "growth", "swap"]
+        .into_iter()
+        .zip([0.93, 1.5e7, -3.25e4, 6.4e8, 0.0, 12.5, f64::NAN, 17.0])
+        .map(|(name, value)| (Name::Borrowed(name), value))
+        .collect()
+}
+
+fn plan() -> Plan {
+    let subject = Subject::Cgroup(CgroupId(7));
+    Plan {
+        id: PlanId(1),
+        gadget: Name::Borrowed("oracle"),
+        at: Timestamp::from_secs(1_700_000_000),
+        step: Step::Freeze,
+        target: Target { subject, reach: Reach::Alone, name: "/kubepods/pod1/leaky".into() },
+        reason: Name::Borrowed("leak will exhaust the limit"),
+        confidence: Probability::saturating(0.93),
+        evidence: evidence(),
+        expects: Expectation {
+            subject,
+            change: Change::AtMost(Metric::MemoryUsed, 1e9),
+            within: Duration::from_secs(10),
+        },
+        merit: 1.25,
+        deadline: Some(Duration::from_secs(60)),
+    }
+}
+
+fn review(plan: &Plan) -> Review {
+    Review {
+        plan: plan.clone(),
+        verdict: Verdict::Permitted,
+        opinions: [
+            GuardName::Pause,
+            GuardName::Autonomy,
+            GuardName::Protected,
+            GuardName::Stale,
+            GuardName::Confidence,
+            GuardName::Cooldown,
+            GuardName::Budget,
+            GuardName::OnePlan,
+        ]
+        .into_iter()
+        .map(|guard| (guard, Opinion::Pass))
+        .collect(),
+    }
+}
+
+#[test]
+fn appending_allocates_nothing_once_warm() {
+    let home = tempfile::tempdir().unwrap();
+    let facts = HostFacts { boot_id: "a".into(), kernel: "6.1.0".into(), agent_pid: 1, cpus: 2 };
+    let mut at = Timestamp::from_secs(1_700_000_000);
+    let mut ledger = Ledger::open(home.path(), &facts, at).unwrap();
+    let (mut plan, undo) = (plan(), Undo::Thaw { cgroup: CgroupId(7), path: "/leaky".into() });
+    let assessment = Assessment {
+        gadget: plan.gadget.clone(),
+        at,
+        subject: plan.target.subject,
+        class: Name::Borrowed("leak"),
+        probability: plan.confidence,
+        eta: Some(Estimate {
+            likely: Duration::from_secs(60),
+            low: Duration::from_secs(50),
+            high: Duration::from_secs(80),
+        }),
+        culprit: None,
+        evidence: evidence(),
+    };
+    let effect = Effect { summary: summary(format_args!("froze /leaky")), complete: true };
+    let mut review = review(&plan);
+
+    let rounds = 100;
+    let mut times = Vec::with_capacity(rounds * 5);
+    let mut allocations = 0;
+    for round in 0..rounds {
+        plan.id = PlanId(round as u64 + 1);
+        review.plan.id = plan.id;
+        at = at + Duration::from_millis(10);
+        let outcome = Outcome {
+            plan: plan.id,
+            gadget: plan.gadget.clone(),
+            kind: plan.step.kind(),
+            target: plan.target.clone(),
+            ending: Ending::Met,
+            summary: effect.summary,
+        };
+        for entry in [
+            Entry::Assessed(Cow::Borrowed(&assessment)),
+            Entry::Reviewed(Cow::Borrowed(&review)),
+            Entry::Intended { plan: Cow::Borrowed(&plan), undo: Cow::Borrowed(&undo) },
+            Entry::Done { plan: plan.id, effect: Cow::Borrowed(&effect) },
+            Entry::Ended(Cow::Borrowed(&outcome)),
+        ] {
+            let (before, start) = (ALLOCATIONS.get(), Instant::now());
+            ledger.append(at, &entry).unwrap();
+            times.push(start.elapsed());
+            if round > 0 {
+                allocations += ALLOCATIONS.get() - before;
+            }
+        }
+    }
+    assert_eq!(allocations, 0);
+    assert!(ALLOCATIONS.get() > 0, "opening allocates, and the counter counts");
+
+    times.sort_unstable();
+    let synced = Instant::now();
+    ledger.sync().unwrap();
+    println!(
+        "append: median {:?}, p99 {:?} of {}; {} bytes per record; sync {:?}",
+        times[times.len() / 2],
+        times[times.len() * 99 / 100],
+        times.len(),
+        std::fs::metadata(home.path().join(format!("{:020}.ledger", 0))).unwrap().len()
+            / times.len() as u64,
+        synced.elapsed()
+    );
+}
