@@ -1,0 +1,279 @@
+//! The backend for a live Linux host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gadget_core::{
+    Action, ActionError, Effect, Plan, PlanId, ProcessId, Reach, RecordedPermit, StepKind, Subject,
+    Summary, Timestamp, Undo,
+};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+
+use crate::ability::{self, Lack};
+use crate::capability::Capabilities;
+use crate::cgroup::Hierarchies;
+use crate::error::unsupported;
+use crate::process::{Ending, MAX_HELD, Means, Pool};
+
+/// The most effects that can be under way at the same time.
+pub(crate) const MAX_UNDER_WAY: usize = 64;
+
+/// The backend for the host it runs on.
+pub fn linux() -> Linux {
+    Linux::builder().build()
+}
+
+/// Carries out steps by system calls on the host it runs on, and undoes them.
+///
+/// - A process is held by its pidfd, opened before its start time is compared, and signalled through it.
+/// - A cgroup's directory is held open, its inode number compared with the [`CgroupId`](gadget_core::CgroupId), and all is
+///   written through it. For a plan on a cgroup, [`Target::name`](gadget_core::Target::name) **is** its path below the
+///   root of the hierarchy, as in [`CgroupIdentity::path`](gadget_core::CgroupIdentity::path).
+/// - What this host or this process cannot do is found when the backend is built.
+///
+/// No allocation is made while it freezes, sets a memory limit, reclaims or ends processes.
+#[derive(Debug)]
+pub struct Linux {
+    proc: Option<OwnedFd>,
+    hierarchies: Option<Hierarchies>,
+    capabilities: Capabilities,
+    lacks: BTreeMap<StepKind, Lack>,
+    under_way: Vec<Work>,
+    pool: Pool,
+    held: Vec<ProcessId>,
+    no_path: Arc<str>,
+}
+
+/// An effect that takes time.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Ending(Ending),
+}
+
+impl Work {
+    const fn plan(&self) -> PlanId {
+        match self {
+            Self::Ending(ending) => ending.plan,
+        }
+    }
+
+    fn next(&self) -> Timestamp {
+        match self {
+            Self::Ending(ending) => ending.next(),
+        }
+    }
+}
+
+/// Builds a [`Linux`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LinuxBuilder {
+    proc: PathBuf,
+    cgroup: Option<PathBuf>,
+}
+
+impl Linux {
+    /// Begins with the defaults: the live `/proc`, the cgroup hierarchies that are mounted.
+    pub fn builder() -> LinuxBuilder {
+        LinuxBuilder { proc: "/proc".into(), cgroup: None }
+    }
+
+    /// `/proc`, for a step that needs it.
+    pub(crate) fn proc(&self, kind: StepKind) -> Result<BorrowedFd<'_>, ActionError> {
+        self.proc.as_ref().map(|proc| proc.as_fd()).ok_or(unsupported(kind, "/proc"))
+    }
+
+    /// `/proc`, for putting something back.
+    pub(crate) fn live_proc(&self) -> Result<BorrowedFd<'_>, ActionError> {
+        self.proc
+            .as_ref()
+            .map(|proc| proc.as_fd())
+            .ok_or(ActionError::Stale { what: "/proc is not mounted" })
+    }
+
+    pub(crate) const fn hierarchies(&self) -> Option<&Hierarchies> {
+        self.hierarchies.as_ref()
+    }
+
+    pub(crate) fn has_capability(&self, name: &str) -> bool {
+        self.capabilities.has(name)
+    }
+
+    /// The empty path, for undos without one; shared, so that it costs no allocation.
+    pub(crate) fn no_path(&self) -> Arc<str> {
+        Arc::clone(&self.no_path)
+    }
+
+    pub(crate) fn means(&mut self, kind: StepKind) -> Result<Means<'_>, ActionError> {
+        Ok(Means {
+            proc: self.proc.as_ref().ok_or(unsupported(kind, "/proc"))?.as_fd(),
+            hierarchies: self.hierarchies.as_ref(),
+            pool: &mut self.pool,
+            held: &mut self.held,
+        })
+    }
+
+    /// Keeps work that goes on; [`Self::check_room`] was asked before it began.
+    pub(crate) fn begin(&mut self, work: Work, summary: Summary) -> Effect {
+        self.under_way.push(work);
+        Effect { summary, complete: false }
+    }
+
+    fn check_room(&self, kind: StepKind) -> Result<(), ActionError> {
+        let takes_time = matches!(kind, StepKind::Terminate | StepKind::Kill);
+        if takes_time && self.under_way.len() >= MAX_UNDER_WAY {
+            return Err(unsupported(kind, "one of 64 effects under way to complete first"));
+        }
+        Ok(())
+    }
+
+    /// What [`Action::prepare`] does.
+    fn read(&self, plan: &Plan) -> Result<Undo, ActionError> {
+        let kind = plan.step.kind();
+        self.supports(kind)?;
+        self.check_room(kind)?;
+        let ends = matches!(kind, StepKind::Terminate | StepKind::Kill);
+        let tree = plan.target.reach == Reach::Tree;
+        match plan.target.subject {
+            Subject::Process(id) if ends || !tree => self.prepare_process(plan, id),
+            Subject::Cgroup(id) if !tree => self.prepare_cgroup(plan, id),
+            Subject::Process(_) | Subject::Cgroup(_) => {
+                Err(unsupported(kind, "a target without its descendants"))
+            }
+            _ => Err(unsupported(kind, "another target than the host")),
+        }
+    }
+
+    /// What [`Action::apply`] does.
+    pub(crate) fn carry_out(&mut self, plan: &Plan, undo: &Undo) -> Result<Effect, ActionError> {
+        let kind = plan.step.kind();
+        self.check_room(kind)?;
+        match plan.target.subject {
+            Subject::Process(id) => self.apply_process(plan, id, undo),
+            Subject::Cgroup(id) => self.apply_cgroup(plan, id, undo),
+            _ => Err(unsupported(kind, "another target than the host")),
+        }
+    }
+}
+
+/// An effect that is complete.
+pub(crate) const fn done(summary: Summary) -> Effect {
+    Effect { summary, complete: true }
+}
+
+impl Action for Linux {
+    fn supports(&self, kind: StepKind) -> Result<(), ActionError> {
+        match self.lacks.get(&kind) {
+            None => Ok(()),
+            Some(Lack::Needs(needs)) => Err(unsupported(kind, needs)),
+            Some(Lack::Capability(capability)) => {
+                Err(ActionError::Missing { step: kind, capability })
+            }
+        }
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Undo, ActionError> {
+        self.read(plan)
+    }
+
+    fn apply(&mut self, permit: RecordedPermit) -> Result<Effect, ActionError> {
+        self.carry_out(permit.plan(), permit.undo())
+    }
+
+    fn undo(&mut self, undo: &Undo) -> Result<Summary, ActionError> {
+        match undo {
+            Undo::Nothing => Ok(gadget_core::summary(format_args!("nothing to put back"))),
+            Undo::Thaw { cgroup, path } => self.thaw_cgroup(*cgroup, path),
+            Undo::Continue { process } => self.continue_process(*process),
+            Undo::Restore { subject, setting, path, before, wrote } => match *subject {
+                Subject::Process(id) => self.put_back_attribute(id, *setting, before, wrote),
+                Subject::Cgroup(id) => self.put_back_limit(id, *setting, path, (before, wrote)),
+                _ => Err(ActionError::Stale { what: "the host has no such setting" }),
+            },
+            _ => Err(ActionError::Stale { what: "this backend knows no such undo" }),
+        }
+    }
+
+    fn advance(
+        &mut self,
+        now: Timestamp,
+        done: &mut dyn FnMut(PlanId, Result<Effect, ActionError>),
+    ) {
+        let mut index = 0;
+        while index < self.under_way.len() {
+            let mut work = self.under_way.swap_remove(index);
+            let over = match (&mut work, self.means(StepKind::Kill)) {
+                (Work::Ending(ending), Ok(mut means)) => ending.advance(now, &mut means),
+                (Work::Ending(_), Err(error)) => Some(Err(error)),
+            };
+            match over {
+                Some(result) => {
+                    let plan = work.plan();
+                    self.pool.retain(|(of, _)| *of != plan);
+                    done(plan, result);
+                }
+                None => {
+                    // Back to where it was: the order stays, and its room is still there.
+                    self.under_way.push(work);
+                    let last = self.under_way.len() - 1;
+                    self.under_way.swap(index, last);
+                    index += 1;
+                }
+            }
+        }
+    }
+
+    fn next_advance(&self) -> Option<Timestamp> {
+        self.under_way.iter().map(Work::next).min()
+    }
+}
+
+impl LinuxBuilder {
+    /// Reads processes below `root`. Default `/proc`; another is for tests, and for an agent in a container that has the
+    /// host's elsewhere (their process ids must be those of its own pid namespace all the same).
+    pub fn proc_root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.proc = root.into();
+        self
+    }
+
+    /// Finds cgroups below `root`: the root of cgroup v2, or a directory with one per controller and `unified`. Default:
+    /// the hierarchies in `/proc/self/mountinfo`.
+    pub fn cgroup_root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.cgroup = Some(root.into());
+        self
+    }
+
+    /// Looks what this host and this process can do, and makes room for all that is to be done.
+    pub fn build(self) -> Linux {
+        let open = |path| {
+            rustix::fs::open(
+                path,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+        };
+        let proc = open(&self.proc).ok();
+        let hierarchies = match &self.cgroup {
+            Some(root) => Hierarchies::at(root),
+            None => Hierarchies::detect(&self.proc),
+        };
+        let hierarchies = hierarchies.ok();
+        let capabilities = Capabilities::ours();
+        let host =
+            ability::Host { proc: proc.as_ref(), hierarchies: hierarchies.as_ref(), capabilities };
+        let lacks =
+            StepKind::ALL.iter().filter_map(|&kind| Some((kind, host.can(kind).err()?))).collect();
+        Linux {
+            proc,
+            hierarchies,
+            capabilities,
+            lacks,
+            under_way: Vec::with_capacity(MAX_UNDER_WAY),
+            pool: Vec::with_capacity(MAX_HELD),
+            held: Vec::with_capacity(MAX_HELD),
+            no_path: Arc::from(""),
+        }
+    }
+}

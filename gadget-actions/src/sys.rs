@@ -1,0 +1,37 @@
+//! System calls that `rustix` lacks.
+#![allow(unsafe_code)]
+
+use rustix::fd::{AsRawFd as _, BorrowedFd};
+use rustix::io::{Errno, Result};
+
+/// Frees the memory of a dying process at once, on this thread (process_mrelease(2), Linux 5.15).
+pub(crate) fn process_mrelease(pidfd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: two integers, no memory; `pidfd` is open for the length of the call.
+    check(unsafe { libc::syscall(libc::SYS_process_mrelease, pidfd.as_raw_fd(), 0) }).map(drop)
+}
+
+/// `IOPRIO_WHO_PROCESS`: one thread.
+const ONE_THREAD: libc::c_int = 1;
+
+/// The IO priority of one thread: the class above bit 13, the level below.
+pub(crate) fn ioprio_get(tid: i32) -> Result<u16> {
+    // SAFETY: two integers, no memory.
+    let got = check(unsafe { libc::syscall(libc::SYS_ioprio_get, ONE_THREAD, tid) })?;
+    u16::try_from(got).map_err(|_| Errno::RANGE)
+}
+
+/// Sets the IO priority of one thread.
+pub(crate) fn ioprio_set(tid: i32, priority: u16) -> Result<()> {
+    let priority = libc::c_int::from(priority);
+    // SAFETY: three integers, no memory.
+    check(unsafe { libc::syscall(libc::SYS_ioprio_set, ONE_THREAD, tid, priority) }).map(drop)
+}
+
+/// The result of a system call, or `errno` right after it.
+fn check(result: libc::c_long) -> Result<libc::c_long> {
+    if result < 0 { Err(errno()) } else { Ok(result) }
+}
+
+fn errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

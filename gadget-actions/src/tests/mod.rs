@@ -1,0 +1,5 @@
+//! Steps from preparing to undoing: on real processes and cgroups, and on a fake tree for what this host may lack.
+
+mod cgroups;
+mod fake;
+mod processes;
