@@ -58,7 +58,7 @@ struct Member {
 }
 
 /// Finds culprits; keeps its memory from search to search.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Search {
     members: Vec<Member>,
     member_of_slot: Vec<u32>,

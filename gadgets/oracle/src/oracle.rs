@@ -33,7 +33,7 @@ const HURRIES: f64 = 0.5;
 const RECOVERS: f64 = 0.3;
 
 /// Foresees out of memory, on the host and in every cgroup with a limit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Oracle {
     settings: OracleSettings,
     forest: Option<Forest>,

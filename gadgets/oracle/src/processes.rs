@@ -42,7 +42,7 @@ impl Tracked {
 }
 
 /// All processes, in slots that stay the same while a process lives: the order is that of the signals alone.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Processes {
     slots: Vec<Option<Tracked>>,
     free: Vec<u32>,
