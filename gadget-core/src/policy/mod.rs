@@ -69,6 +69,17 @@ pub struct Request<'a> {
 /// It has no clock: time is what it is told. A plan takes this way through it: [`admit`](Self::admit) gives it its id,
 /// [`arbitrate`](Self::arbitrate) its place among the others, [`review`](Self::review) its verdict and perhaps a [`Permit`].
 /// Then [`opened`](Self::opened) and [`ended`](Self::ended) say what became of it.
+///
+/// ```
+/// use gadget_core::{Autonomy, Policy, StepKind};
+///
+/// let policy = Policy::from_toml("[autonomy]\noracle = \"act\"\n\"oracle.kill\" = \"approve\"")?;
+/// assert_eq!(policy.settings().autonomy.level("oracle", StepKind::Kill), Autonomy::Approve);
+///
+/// let refused = Policy::from_toml("[cooldwon]").unwrap_err();
+/// assert_eq!(refused.to_string(), "line 1: there is no cooldwon; did you mean cooldown?");
+/// # Ok::<(), gadget_core::PolicyError>(())
+/// ```
 pub struct Policy {
     settings: PolicySettings,
     pausing: Pausing,
