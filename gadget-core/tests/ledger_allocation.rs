@@ -91,7 +91,7 @@ fn review(plan: &Plan) -> Review {
 }
 
 #[test]
-fn appending_allocates_nothing_once_warm() {
+fn appending_allocates_nothing_once_warm_and_an_idle_ledger_wakes_nobody() {
     let home = tempfile::tempdir().unwrap();
     let facts = HostFacts { boot_id: "a".into(), kernel: "6.1.0".into(), agent_pid: 1, cpus: 2 };
     let mut at = Timestamp::from_secs(1_700_000_000);
@@ -159,4 +159,27 @@ fn appending_allocates_nothing_once_warm() {
             / times.len() as u64,
         synced.elapsed()
     );
+
+    // What is under way comes to an end; a thread that woke by itself once in two seconds would never be quiet.
+    let quiet = || {
+        let before = sleeps();
+        std::thread::sleep(Duration::from_millis(2_500));
+        sleeps() == before
+    };
+    assert!((0..8).any(|_| quiet()), "an idle ledger wakes nobody");
+    ledger.append(at, &Entry::Assessed(Cow::Borrowed(&assessment))).unwrap();
+    assert!((0..8).any(|_| !quiet()), "a record is synced without being asked");
+}
+
+/// How often the ledger's thread went to sleep so far, by `/proc/self/task/TID/status`.
+fn sleeps() -> u64 {
+    let mut tasks = std::fs::read_dir("/proc/self/task").expect("proc is mounted");
+    let status = tasks.find_map(|task| {
+        let path = task.ok()?.path();
+        let comm = std::fs::read_to_string(path.join("comm")).ok()?;
+        (comm.trim() == "ledger-sync").then(|| std::fs::read_to_string(path.join("status")))?.ok()
+    });
+    let status = status.expect("the thread of the one open ledger");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).expect("a count of context switches")
 }

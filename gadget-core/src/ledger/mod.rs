@@ -1,32 +1,4 @@
 //! Everything that was seen, decided and done, in order, so that it can be trusted and put back.
-//!
-//! # Files
-//!
-//! A ledger is a directory (mode 0700) of text files (mode 0600), so that a person needs nothing but standard tools:
-//!
-//! - `00000000000000000000.ledger`: a *segment*, named by the number of its first record. Its first line is
-//!   `gadget-ledger 1 FIRST HASH`: the first record's number and the hash before it. Every other line is one record:
-//!
-//!   ```text
-//!   LENGTH   CRC      HASH                                                             RECORD
-//!   000000a4 5d1c37a2 8b2f...64 digits, sha256(previous HASH's digits || RECORD)...0c3 {"seq":7,"at":...,"entry":...}
-//!   ```
-//!
-//!   LENGTH and CRC-32 are those of RECORD, which is JSON without line breaks. So `cut -c84- *.ledger | jq .` shows all
-//!   records, and `printf %s "$PREVIOUS$RECORD" | sha256sum` prints HASH.
-//! - `head`: the last record's number, its segment, where it ends there, the oldest segment kept, its hash, and a CRC;
-//!   rewritten in place after each record. It tells a ledger that ends from one that lost its end.
-//! - `lock`: locked (flock(2)) while an agent writes; holds that agent's process id.
-//!
-//! # Bounds
-//!
-//! When a segment is full the next one starts with [`Entry::Carried`]: all that older segments still mean. Then those
-//! beyond [`LedgerSettings::segments`] are removed. An intent never starts a segment, so that no file is made between
-//! forecast and action; a segment may exceed its size by the intents that can be open.
-//!
-//! # Numbers that JSON lacks
-//!
-//! A float that is not finite is written as `null` and read back as NaN.
 
 mod carried;
 mod crash;
@@ -95,11 +67,39 @@ impl LedgerSettings {
     }
 }
 
-/// The record of everything: append-only, hash-chained, bounded. See the module's text for its files.
+/// The record of everything: append-only, hash-chained, bounded.
 ///
 /// Records are written when a call returns, so that they survive the death of this process; a thread brings them to
 /// storage within about a second. On drop the last ones are synced too. Once warm, appending allocates nothing, except
 /// when a segment is full and the next one starts.
+///
+/// # Files
+///
+/// A ledger is a directory (mode 0700) of text files (mode 0600), so that a person needs nothing but standard tools:
+///
+/// - `00000000000000000000.ledger`: a *segment*, named by the number of its first record. Its first line is
+///   `gadget-ledger 1 FIRST HASH`: the first record's number and the hash before it. Every other line is one record:
+///
+///   ```text
+///   LENGTH   CRC      HASH                                                             RECORD
+///   000000a4 5d1c37a2 8b2f...64 digits, sha256(previous HASH's digits || RECORD)...0c3 {"seq":7,"at":...,"entry":...}
+///   ```
+///
+///   LENGTH and CRC-32 are those of RECORD, which is JSON without line breaks. So `grep -h { *.ledger | cut -c84- | jq`
+///   shows all records, and `printf %s "$PREVIOUS$RECORD" | sha256sum` prints HASH.
+/// - `head`: the last record's number, its segment, where it ends there, the oldest segment kept, its hash, and a CRC;
+///   rewritten in place after each record. It tells a ledger that ends from one that lost its end.
+/// - `lock`: locked (flock(2)) while an agent writes; holds that agent's process id.
+///
+/// # Bounds
+///
+/// When a segment is full the next one starts with [`Entry::Carried`]: all that older segments still mean. Then those
+/// beyond [`LedgerSettings::segments`] are removed. An intent never starts a segment, so that no file is made between
+/// forecast and action; a segment may exceed its size by the intents that can be open.
+///
+/// # Numbers that JSON lacks
+///
+/// A float that is not finite is written as `null` and read back as NaN.
 #[derive(Debug)]
 pub struct Ledger {
     store: Store,

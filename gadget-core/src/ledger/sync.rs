@@ -118,6 +118,10 @@ impl Shared {
             if state.stop {
                 return;
             }
+            // Somebody waited for a sync meanwhile.
+            if !state.dirty {
+                continue;
+            }
             drop(state);
             let result = self.flush(true);
             let mut state = self.state.lock();
