@@ -258,3 +258,40 @@ fn a_ledger_that_is_being_written_verifies() {
     let verified = Ledger::verify(home.dir()).unwrap();
     assert!(!verified.in_use && verified.first > 0, "{verified:?}");
 }
+
+#[test]
+fn what_a_newer_version_wrote_is_whole_but_not_opened() {
+    let home = Home::new();
+    home.open().append(at(1), &noted("text")).unwrap();
+    // The same record with an entry of a kind that is not known yet, in bytes that are right.
+    let path = home.segment();
+    let mut whole = lines(&path);
+    let (before, old) = (whole[1].clone(), whole.pop().unwrap());
+    let payload = String::from_utf8(old[83..old.len() - 1].to_vec()).unwrap();
+    let payload = payload.replace("noted", "sworn");
+    let hash = frame::link(before[18..82].try_into().unwrap(), payload.as_bytes());
+    let (len, crc) = (payload.len(), crc32fast::hash(payload.as_bytes()));
+    let digits = std::str::from_utf8(&hash).unwrap();
+    whole.push(format!("{len:08x} {crc:08x} {digits} {payload}\n").into_bytes());
+    fs::write(&path, whole.concat()).unwrap();
+    let head = home.dir().join("head");
+    let mut line = fs::read(&head).unwrap();
+    Head { hash, ..Head::parse(&line).unwrap() }.put(&mut line);
+    fs::write(head, line).unwrap();
+
+    assert_eq!(Ledger::verify(home.dir()).unwrap().last, 1);
+    let opened = Ledger::open(home.dir(), &facts("a"), at(2));
+    assert!(matches!(opened, Err(LedgerError::Unreadable { .. })), "{opened:?}");
+    let read: Vec<_> = Ledger::read(home.dir()).collect();
+    assert!(matches!(read[..], [Ok(_), Err(LedgerError::Unreadable { .. })]), "{read:?}");
+}
+
+#[test]
+fn a_place_without_a_ledger_is_an_error_and_not_an_empty_ledger() {
+    let home = Home::new();
+    assert!(matches!(Ledger::verify(home.dir()), Err(LedgerError::Io { attempt: "list", .. })));
+    assert!(matches!(Ledger::read(home.dir()).next(), Some(Err(LedgerError::Io { .. }))));
+    fs::create_dir(home.dir()).unwrap();
+    let empty = Ledger::verify(home.dir()).unwrap_err().to_string();
+    assert!(empty.starts_with("cannot find a record in "), "{empty}");
+}
