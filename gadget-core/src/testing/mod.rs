@@ -24,3 +24,6 @@ pub use cgroup::FakeCgroup;
 pub use host::FakeHost;
 pub use memory::FakeMemory;
 pub use process::FakeProcess;
+
+#[cfg(test)]
+mod tests;
