@@ -2,9 +2,12 @@
 
 use gadget_core::StepKind;
 use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::OFlags;
 
 use crate::capability::Capabilities;
 use crate::cgroup::{Controller, Hierarchies, writable};
+use crate::file;
+use crate::linux::Settings;
 
 /// What is missing for a kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,7 @@ pub(crate) struct Host<'a> {
     pub(crate) proc: Option<&'a OwnedFd>,
     pub(crate) hierarchies: Option<&'a Hierarchies>,
     pub(crate) capabilities: Capabilities,
+    pub(crate) settings: &'a Settings,
 }
 
 impl Host<'_> {
@@ -62,6 +66,22 @@ impl Host<'_> {
                 }
                 self.controller(Controller::Freezer, "cgroup.freeze (Linux 5.2) or the v1 freezer")
             }
+            // The signal, and the way into the file system that the JVM sees.
+            StepKind::CollectGarbage => {
+                self.capability("CAP_KILL").and_then(|()| self.capability("CAP_SYS_PTRACE"))
+            }
+            StepKind::DropCaches => {
+                self.may_write("sys/vm/drop_caches", "write access to /proc/sys/vm/drop_caches")
+            }
+            StepKind::SetSysctl => self.may_write("sys/vm/swappiness", "write access to /proc/sys"),
+            StepKind::Sync => Ok(()),
+            StepKind::Hook if self.settings.hooks.is_empty() => {
+                Err(Lack::Needs("a hook that is configured"))
+            }
+            StepKind::Restart if self.settings.restarts.is_empty() => {
+                Err(Lack::Needs("a restart that is configured"))
+            }
+            StepKind::Hook | StepKind::Restart => Ok(()),
             _ => Err(Lack::Needs("a backend that knows this step")),
         }
     }
@@ -74,6 +94,12 @@ impl Host<'_> {
         } else {
             Err(Lack::Capability(name))
         }
+    }
+
+    fn may_write(&self, path: &str, needs: &'static str) -> Result<(), Lack> {
+        let proc = self.proc.ok_or(Lack::Needs("/proc"))?;
+        let file = file::open(proc.as_fd(), path, OFlags::WRONLY);
+        file.map(drop).map_err(|_| Lack::Needs(needs))
     }
 
     fn controller(&self, controller: Controller, needs: &'static str) -> Result<(), Lack> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gadget_core::{
-    Action, ActionError, Effect, Plan, PlanId, ProcessId, Reach, RecordedPermit, StepKind, Subject,
-    Summary, Timestamp, Undo,
+    Action, ActionError, Effect, Plan, PlanId, ProcessId, Reach, RecordedPermit, Step, StepKind,
+    Subject, Summary, Timestamp, Undo,
 };
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -14,13 +15,17 @@ use rustix::fs::{Mode, OFlags};
 use crate::ability::{self, Lack};
 use crate::capability::Capabilities;
 use crate::cgroup::Hierarchies;
+use crate::command::{Argv, Running, TIMEOUT};
 use crate::error::unsupported;
+use crate::job::Job;
 use crate::process::{Ending, MAX_HELD, Means, Pool};
+use crate::runtime::Collector;
 
 /// The most effects that can be under way at the same time.
 pub(crate) const MAX_UNDER_WAY: usize = 64;
 
 /// The backend for the host it runs on.
+#[must_use]
 pub fn linux() -> Linux {
     Linux::builder().build()
 }
@@ -40,6 +45,7 @@ pub struct Linux {
     hierarchies: Option<Hierarchies>,
     capabilities: Capabilities,
     lacks: BTreeMap<StepKind, Lack>,
+    settings: Settings,
     under_way: Vec<Work>,
     pool: Pool,
     held: Vec<ProcessId>,
@@ -50,20 +56,36 @@ pub struct Linux {
 #[derive(Debug)]
 pub(crate) enum Work {
     Ending(Ending),
+    Job(Job),
+    Running(Running),
 }
 
 impl Work {
     const fn plan(&self) -> PlanId {
         match self {
             Self::Ending(ending) => ending.plan,
+            Self::Job(job) => job.plan,
+            Self::Running(running) => running.plan,
         }
     }
 
+    /// When to look again; at once, until it was looked at.
     fn next(&self) -> Timestamp {
         match self {
             Self::Ending(ending) => ending.next(),
+            Self::Job(job) => job.next(),
+            Self::Running(running) => running.next(),
         }
     }
+}
+
+/// What the operator configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) hooks: BTreeMap<String, Argv>,
+    pub(crate) collectors: BTreeMap<String, Collector>,
+    pub(crate) restarts: BTreeMap<String, Argv>,
+    pub(crate) timeout: Duration,
 }
 
 /// Builds a [`Linux`].
@@ -72,12 +94,19 @@ impl Work {
 pub struct LinuxBuilder {
     proc: PathBuf,
     cgroup: Option<PathBuf>,
+    settings: Settings,
 }
 
 impl Linux {
     /// Begins with the defaults: the live `/proc`, the cgroup hierarchies that are mounted.
     pub fn builder() -> LinuxBuilder {
-        LinuxBuilder { proc: "/proc".into(), cgroup: None }
+        let settings = Settings {
+            hooks: BTreeMap::new(),
+            collectors: BTreeMap::new(),
+            restarts: BTreeMap::new(),
+            timeout: TIMEOUT,
+        };
+        LinuxBuilder { proc: "/proc".into(), cgroup: None, settings }
     }
 
     /// `/proc`, for a step that needs it.
@@ -91,6 +120,10 @@ impl Linux {
             .as_ref()
             .map(|proc| proc.as_fd())
             .ok_or(ActionError::Stale { what: "/proc is not mounted" })
+    }
+
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub(crate) const fn hierarchies(&self) -> Option<&Hierarchies> {
@@ -122,7 +155,16 @@ impl Linux {
     }
 
     fn check_room(&self, kind: StepKind) -> Result<(), ActionError> {
-        let takes_time = matches!(kind, StepKind::Terminate | StepKind::Kill);
+        let takes_time = matches!(
+            kind,
+            StepKind::Terminate
+                | StepKind::Kill
+                | StepKind::CollectGarbage
+                | StepKind::Restart
+                | StepKind::Hook
+                | StepKind::DropCaches
+                | StepKind::Sync
+        );
         if takes_time && self.under_way.len() >= MAX_UNDER_WAY {
             return Err(unsupported(kind, "one of 64 effects under way to complete first"));
         }
@@ -130,19 +172,28 @@ impl Linux {
     }
 
     /// What [`Action::prepare`] does.
-    fn read(&self, plan: &Plan) -> Result<Undo, ActionError> {
+    fn look(&self, plan: &Plan) -> Result<Undo, ActionError> {
         let kind = plan.step.kind();
         self.supports(kind)?;
         self.check_room(kind)?;
         let ends = matches!(kind, StepKind::Terminate | StepKind::Kill);
         let tree = plan.target.reach == Reach::Tree;
-        match plan.target.subject {
-            Subject::Process(id) if ends || !tree => self.prepare_process(plan, id),
-            Subject::Cgroup(id) if !tree => self.prepare_cgroup(plan, id),
-            Subject::Process(_) | Subject::Cgroup(_) => {
-                Err(unsupported(kind, "a target without its descendants"))
+        if tree && !(ends && matches!(plan.target.subject, Subject::Process(_))) {
+            return Err(unsupported(kind, "a target without its descendants"));
+        }
+        match (&plan.step, plan.target.subject) {
+            (Step::Hook { name }, _) if self.settings.hooks.contains_key(&**name) => {
+                Ok(Undo::Nothing)
             }
-            _ => Err(unsupported(kind, "another target than the host")),
+            (Step::Hook { .. }, _) => Err(unsupported(kind, "a hook of that name")),
+            (Step::Restart, _) => self.restart_of(plan).map(|_| Undo::Nothing),
+            (Step::CollectGarbage, Subject::Process(id)) => {
+                self.prepare_collection(plan, id).map(|()| Undo::Nothing)
+            }
+            (_, Subject::Process(id)) => self.prepare_process(plan, id),
+            (_, Subject::Cgroup(id)) => self.prepare_cgroup(plan, id),
+            (_, Subject::Host) => self.prepare_host(plan),
+            _ => Err(unsupported(kind, "a host, a cgroup or a process")),
         }
     }
 
@@ -150,10 +201,14 @@ impl Linux {
     pub(crate) fn carry_out(&mut self, plan: &Plan, undo: &Undo) -> Result<Effect, ActionError> {
         let kind = plan.step.kind();
         self.check_room(kind)?;
-        match plan.target.subject {
-            Subject::Process(id) => self.apply_process(plan, id, undo),
-            Subject::Cgroup(id) => self.apply_cgroup(plan, id, undo),
-            _ => Err(unsupported(kind, "another target than the host")),
+        match (&plan.step, plan.target.subject) {
+            (Step::Hook { name }, _) => self.apply_hook(plan, name),
+            (Step::Restart, _) => self.apply_restart(plan),
+            (Step::CollectGarbage, Subject::Process(id)) => self.apply_collection(plan, id),
+            (_, Subject::Process(id)) => self.apply_process(plan, id, undo),
+            (_, Subject::Cgroup(id)) => self.apply_cgroup(plan, id, undo),
+            (_, Subject::Host) => self.apply_host(plan, undo),
+            _ => Err(unsupported(kind, "a host, a cgroup or a process")),
         }
     }
 }
@@ -175,7 +230,7 @@ impl Action for Linux {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Undo, ActionError> {
-        self.read(plan)
+        self.look(plan)
     }
 
     fn apply(&mut self, permit: RecordedPermit) -> Result<Effect, ActionError> {
@@ -190,7 +245,8 @@ impl Action for Linux {
             Undo::Restore { subject, setting, path, before, wrote } => match *subject {
                 Subject::Process(id) => self.put_back_attribute(id, *setting, before, wrote),
                 Subject::Cgroup(id) => self.put_back_limit(id, *setting, path, (before, wrote)),
-                _ => Err(ActionError::Stale { what: "the host has no such setting" }),
+                Subject::Host => self.put_back_sysctl(path, (before, wrote)),
+                _ => Err(ActionError::Stale { what: "this backend knows no such subject" }),
             },
             _ => Err(ActionError::Stale { what: "this backend knows no such undo" }),
         }
@@ -204,9 +260,13 @@ impl Action for Linux {
         let mut index = 0;
         while index < self.under_way.len() {
             let mut work = self.under_way.swap_remove(index);
-            let over = match (&mut work, self.means(StepKind::Kill)) {
-                (Work::Ending(ending), Ok(mut means)) => ending.advance(now, &mut means),
-                (Work::Ending(_), Err(error)) => Some(Err(error)),
+            let over = match &mut work {
+                Work::Ending(ending) => match self.means(StepKind::Kill) {
+                    Ok(mut means) => ending.advance(now, &mut means),
+                    Err(error) => Some(Err(error)),
+                },
+                Work::Running(running) => running.advance(now),
+                Work::Job(job) => job.advance(now),
             };
             match over {
                 Some(result) => {
@@ -245,6 +305,32 @@ impl LinuxBuilder {
         self
     }
 
+    /// Runs `argv` for a plan of [`Step::Hook`] with this name.
+    pub fn hook(mut self, name: impl Into<String>, argv: Argv) -> Self {
+        self.settings.hooks.insert(name.into(), argv);
+        self
+    }
+
+    /// Asks processes of the executable with this file name to collect garbage so. JVMs (`java`) need no setting.
+    pub fn collector(mut self, executable: impl Into<String>, how: Collector) -> Self {
+        self.settings.collectors.insert(executable.into(), how);
+        self
+    }
+
+    /// Runs `argv` to restart a service: a unit like `nginx.service` that the target's cgroup path names, or the name of the
+    /// target itself.
+    pub fn restart(mut self, service: impl Into<String>, argv: Argv) -> Self {
+        self.settings.restarts.insert(service.into(), argv);
+        self
+    }
+
+    /// How long a configured program may run before it is killed with its process group. Default 30 s; zero kills it the
+    /// next time that it is looked at; slow services want more.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+
     /// Looks what this host and this process can do, and makes room for all that is to be done.
     pub fn build(self) -> Linux {
         let open = |path| {
@@ -261,8 +347,12 @@ impl LinuxBuilder {
         };
         let hierarchies = hierarchies.ok();
         let capabilities = Capabilities::ours();
-        let host =
-            ability::Host { proc: proc.as_ref(), hierarchies: hierarchies.as_ref(), capabilities };
+        let host = ability::Host {
+            proc: proc.as_ref(),
+            hierarchies: hierarchies.as_ref(),
+            capabilities,
+            settings: &self.settings,
+        };
         let lacks =
             StepKind::ALL.iter().filter_map(|&kind| Some((kind, host.can(kind).err()?))).collect();
         Linux {
@@ -270,6 +360,7 @@ impl LinuxBuilder {
             hierarchies,
             capabilities,
             lacks,
+            settings: self.settings,
             under_way: Vec::with_capacity(MAX_UNDER_WAY),
             pool: Vec::with_capacity(MAX_HELD),
             held: Vec::with_capacity(MAX_HELD),

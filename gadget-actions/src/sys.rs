@@ -1,7 +1,11 @@
-//! System calls that `rustix` lacks.
+//! System calls that `rustix` lacks, and what is done between fork and exec.
 #![allow(unsafe_code)]
 
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
 use rustix::fd::{AsRawFd as _, BorrowedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, Result};
 
 /// Frees the memory of a dying process at once, on this thread (process_mrelease(2), Linux 5.15).
@@ -34,4 +38,24 @@ fn check(result: libc::c_long) -> Result<libc::c_long> {
 
 fn errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Makes `command` start with the `oom_score_adj` that this process had before [`survive`](crate::survive) lowered it, so
+/// that what we start is not as protected as we are. Does nothing if it was not lowered.
+pub(crate) fn give_back_oom_score_adj(command: &mut Command) {
+    let Some(value) = crate::survive::lowered_from() else { return };
+    let text = value.to_string();
+    let write = move || {
+        let file = openat(
+            CWD,
+            c"/proc/self/oom_score_adj",
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        rustix::io::write(&file, text.as_bytes())?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls may be made: `write` opens a path that is a constant C
+    // string, writes memory that was allocated before, and closes; it neither allocates nor locks.
+    unsafe { command.pre_exec(write) };
 }

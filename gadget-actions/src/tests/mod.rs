@@ -2,4 +2,6 @@
 
 mod cgroups;
 mod fake;
+mod host;
 mod processes;
+mod programs;
