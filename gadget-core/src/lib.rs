@@ -59,3 +59,6 @@ pub use subject::{
 };
 pub use units::{Bytes, MemoryLimit, OutOfRange, Percent, Probability, Timestamp};
 pub use world::{Cgroup, Host, Process, World};
+
+/// A policy with every key, its meaning and its default: `policy.toml` of this crate.
+pub const REFERENCE_POLICY: &str = include_str!("../policy.toml");

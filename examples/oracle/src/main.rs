@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         None => watch::watch(&cli.watch).map(|()| ExitCode::SUCCESS),
-        Some(Command::Policy) => ledger::print(""),
+        Some(Command::Policy) => ledger::print(gadget_core::REFERENCE_POLICY),
         Some(Command::Ledger(command)) => ledger::read(&command),
         Some(Command::Approve(answer)) => ledger::answer(&answer, true),
         Some(Command::Decline(answer)) => ledger::answer(&answer, false),

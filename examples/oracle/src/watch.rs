@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use gadget_core::{
-    Agent, ApprovalInbox, Clock, Event, HostFacts, Ledger, Policy, Recorder, Stop, SystemClock,
-    World,
+    Agent, ApprovalInbox, Clock, Event, HostFacts, Ledger, ManualClock, Policy, Recorder,
+    Recording, Rehearsal, Stop, SystemClock, Timestamp, World, replay,
 };
 use gadget_oracle::Oracle;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -21,7 +21,7 @@ pub(crate) const APPROVALS: &str = "approvals";
 
 pub(crate) fn watch(asked: &Watch) -> anyhow::Result<()> {
     match &asked.replay {
-        Some(_) => bail!("replay"),
+        Some(recording) => rehearse(asked, recording),
         None => watch_host(asked),
     }
 }
@@ -39,7 +39,7 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
     let mut builder = Agent::builder()
         .clock(clock)
         .host(facts.clone())
-        .gadget_from(|| Oracle::builder().build().expect("the defaults are valid"))
+        .gadget(Oracle::builder().build()?)
         .policy(policy(asked)?)
         .on_event(printer(asked.json, stop.clone()));
     builder = builder
@@ -57,9 +57,41 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
             .with_context(|| format!("cannot record into {}", path.display()))?;
         builder = builder.recorder(recorder);
     }
+    if asked.act {
+        builder = builder.actions(gadget_actions::linux());
+    }
     let mut agent = builder.build()?;
     end_on_signal(&stop, asked.seconds.map(Duration::from_secs))?;
     agent.run(&stop);
+    Ok(())
+}
+
+/// Reads a recording with the same gadget and policy, and prints what would have been done.
+fn rehearse(asked: &Watch, path: &Path) -> anyhow::Result<()> {
+    let recording = Recording::open(path)
+        .with_context(|| format!("cannot read the recording {}", path.display()))?;
+    let mut builder = Agent::builder()
+        .replaying()
+        .host(recording.facts().clone())
+        .clock(ManualClock::default())
+        .gadget(Oracle::builder().build()?)
+        .policy(policy(asked)?)
+        .actions(Rehearsal)
+        .on_event(printer(asked.json, Stop::new()));
+    if let Some(dir) = &asked.ledger {
+        let ledger = Ledger::open(dir, recording.facts(), Timestamp::EPOCH)
+            .with_context(|| format!("cannot open the ledger in {}", dir.display()))?;
+        builder = builder.ledger(ledger);
+    }
+    let mut agent = builder.build()?;
+    let summary = replay(recording, &mut agent)
+        .with_context(|| format!("cannot replay {}", path.display()))?;
+    let seconds = summary.span.map_or(0.0, |(from, to)| to.since(from).as_secs_f64());
+    let cut = if summary.cut { "; the recording was cut short" } else { "" };
+    eprintln!(
+        "oracle: {} signals of {seconds:.0} s replayed, {} steps would have been taken{cut}",
+        summary.signals, summary.done
+    );
     Ok(())
 }
 
