@@ -5,8 +5,13 @@ use std::time::Duration;
 use crate::action::{Action, ActionError, Summary, Undo, summary};
 use crate::ledger::{Ending, Outcome};
 use crate::plan::{Plan, PlanId};
+use crate::subject::Subject;
 use crate::units::Timestamp;
 use crate::world::World;
+
+/// An expected change is looked for a twentieth of its time apart, within these bounds.
+const SOONEST_LOOK: Duration = Duration::from_millis(50);
+const LATEST_LOOK: Duration = Duration::from_secs(1);
 
 /// One effect whose end is not on record.
 #[derive(Debug)]
@@ -45,6 +50,13 @@ impl OpenEffect {
 
     fn reversible(&self) -> bool {
         self.undo != Undo::Nothing
+    }
+
+    /// What has to be read, and how often, to see in time whether the expected change comes; nothing once it has.
+    pub(super) fn wants_to_see(&self) -> impl Iterator<Item = (Subject, Duration)> {
+        let every = (self.plan.expects.within / 20).clamp(SOONEST_LOOK, LATEST_LOOK);
+        let subjects = [self.plan.expects.subject, self.plan.target.subject];
+        subjects.into_iter().filter(|_| !self.met).map(move |subject| (subject, every))
     }
 
     /// When this effect has to be looked at again, if nothing happens before.
@@ -90,6 +102,10 @@ impl OpenEffect {
         action: &mut dyn Action,
         ending: Ending,
     ) -> Result<Outcome, ActionError> {
+        if !self.reversible() {
+            let text = if self.complete { "it cannot be put back" } else { "it was under way" };
+            return Ok(self.outcome(ending, summary(format_args!("{text}"))));
+        }
         match action.undo(&self.undo) {
             Ok(text) => Ok(self.outcome(ending, text)),
             Err(ActionError::Stale { what }) => {

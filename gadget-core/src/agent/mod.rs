@@ -44,6 +44,9 @@ const MAX_REMEMBERED: usize = 4_096;
 /// An unchanged subject's assessment is written no more often than this.
 const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
+/// Stands for the agent itself among those who watch subjects.
+const VERIFIER: usize = usize::MAX;
+
 /// The name under which the agent itself appears in diagnostics.
 const AGENT: Name = Cow::Borrowed("agent");
 
@@ -82,6 +85,7 @@ struct Scratch {
     proposals: Vec<Plan>,
     notes: Vec<Diagnostic>,
     releases: Vec<PlanId>,
+    wanted: Vec<(Subject, Duration)>,
     advanced: Vec<(PlanId, Result<crate::action::Effect, ActionError>)>,
     reviewed: HashMap<PlanId, (Verdict, Option<GuardName>, Timestamp)>,
     assessed: HashMap<(usize, Subject), (Name, u8, Timestamp)>,
@@ -125,6 +129,7 @@ impl Agent {
         self.ask_gadgets(signals, now);
         self.look_after_effects(now);
         let mut report = self.decide(now);
+        self.watch_effects();
         self.awaiting = report.awaiting > 0;
         self.say_notes(now);
         report.open = self.open.len();
@@ -504,6 +509,14 @@ impl Agent {
             (self.on_event)(Event::Noted(diagnostic), &self.world);
         }
         self.scratch.notes = notes;
+    }
+
+    /// Whether an expected change comes is for the agent to see, whatever its gadget wants to.
+    fn watch_effects(&mut self) {
+        let wanted = &mut self.scratch.wanted;
+        wanted.clear();
+        wanted.extend(self.open.iter().flat_map(OpenEffect::wants_to_see));
+        self.watches.replace(VERIFIER, wanted);
     }
 
     fn next_step(&self) -> Option<Timestamp> {

@@ -334,6 +334,21 @@ fn what_is_gone_is_watched_no_more() {
 }
 
 #[test]
+fn the_expected_change_is_watched_for_until_it_comes() {
+    let mut stage = stage(ACT, |now, _, plans| {
+        if now == at(1) {
+            plans.propose(plan(Step::Freeze));
+        }
+    });
+    for second in 0..2 {
+        stage.agent.step(&seen(at(second), 900), at(second));
+    }
+    assert_eq!(stage.agent.watched().collect::<Vec<_>>(), [(GROUP, Duration::from_millis(250))]);
+    stage.agent.step(&seen(at(2), 400), at(2));
+    assert_eq!(stage.agent.watched().count(), 0);
+}
+
+#[test]
 fn the_same_signals_give_the_same_ledger() {
     let run = || {
         let mut stage = stage(ACT, |now, _, plans| {

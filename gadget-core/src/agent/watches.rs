@@ -46,6 +46,18 @@ impl Watches {
         self.changed |= self.wanted.len() != before;
     }
 
+    /// Makes `wanted` all that `gadget` wants.
+    pub(super) fn replace(&mut self, gadget: usize, wanted: &[(Subject, Duration)]) {
+        let before = self.wanted.len();
+        self.wanted.retain(|(subject, by), _| {
+            *by != gadget || wanted.iter().any(|(other, _)| other == subject)
+        });
+        self.changed |= self.wanted.len() != before;
+        for &(subject, every) in wanted {
+            self.set(gadget, subject, Some(every));
+        }
+    }
+
     /// Gives back all that anybody wanted of `subject`.
     pub(super) fn forget_subject(&mut self, subject: Subject) {
         while let Some((&key, _)) = self.wanted.range((subject, 0)..=(subject, usize::MAX)).next() {
