@@ -351,12 +351,24 @@ impl fmt::Display for Plan {
 }
 
 /// Where a gadget puts what it wants, each time it is asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Plans {
     pub(crate) proposals: Vec<Plan>,
     pub(crate) assessments: Vec<Assessment>,
     pub(crate) watches: Vec<(Subject, Option<Duration>)>,
     pub(crate) releases: Vec<PlanId>,
+}
+
+impl Default for Plans {
+    /// Empty, with room for what an incident brings: proposing a plan then does not allocate.
+    fn default() -> Self {
+        Self {
+            proposals: Vec::with_capacity(16),
+            assessments: Vec::with_capacity(16),
+            watches: Vec::with_capacity(64),
+            releases: Vec::with_capacity(16),
+        }
+    }
 }
 
 impl Plans {
