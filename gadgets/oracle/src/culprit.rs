@@ -67,6 +67,19 @@ pub(crate) struct Search {
 const NOBODY: u32 = u32::MAX;
 
 impl Search {
+    /// Keeps memory for a search among this many processes.
+    pub(crate) fn make_room(&mut self, processes: usize) {
+        let missing = |capacity: usize| processes.saturating_sub(capacity);
+        if missing(self.members.capacity()) > 0 {
+            self.members.clear();
+            self.members.reserve(2 * processes);
+        }
+        if missing(self.member_of_slot.capacity()) > 0 {
+            self.member_of_slot.clear();
+            self.member_of_slot.reserve(2 * processes);
+        }
+    }
+
     /// Who won most in `subject` since `since`; `None` if no process that may be touched has grown.
     pub(crate) fn find(
         &mut self,

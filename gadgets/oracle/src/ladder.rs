@@ -267,3 +267,209 @@ pub(crate) fn evidence(levels: Levels, row: &Row, culprit: Option<&Culprit>) -> 
     say("earlier_drops", Feature::Drops.of(row));
     evidence
 }
+
+#[cfg(test)]
+mod tests {
+    use gadget_core::{
+        CgroupId, CgroupIdentity, CgroupMemory, HostFacts, ProcessId, ProcessIdentity,
+        ProcessUsage, Reading, Signal, StepKind,
+    };
+
+    use super::*;
+    use crate::features::FEATURES;
+
+    const MIB: f64 = 1024.0 * 1024.0;
+    const GROUP: CgroupId = CgroupId(1);
+    const OWN: CgroupId = CgroupId(2);
+    const LEAKER: ProcessId = ProcessId { pid: 50, start: 1 };
+
+    fn world(version: CgroupVersion, path: &str) -> World {
+        let facts = HostFacts { boot_id: "b".into(), kernel: "6.1".into(), agent_pid: 9, cpus: 2 };
+        let mut world = World::new(facts);
+        let group = |path: &str, parent| {
+            let identity = CgroupIdentity {
+                path: path.into(),
+                parent,
+                version,
+                container: None,
+                oom_group: false,
+            };
+            Reading::CgroupIdentity(Box::new(identity))
+        };
+        let memory = CgroupMemory {
+            current: Bytes::from_mib(150),
+            max: MemoryLimit::Unlimited,
+            high: MemoryLimit::Unlimited,
+            stat: None,
+            events: None,
+        };
+        let process = ProcessIdentity {
+            parent: 1,
+            comm: "leaker".into(),
+            exe: None,
+            uid: 0,
+            cgroup: Some(OWN),
+            cgroup_path: Some(path.into()),
+            oom_score_adj: Some(0),
+            kernel_thread: false,
+            runtime: Runtime::Native,
+        };
+        let usage = ProcessUsage { rss: Bytes::from_mib(150), ..Default::default() };
+        for (subject, reading) in [
+            (Subject::Cgroup(GROUP), group("/app", None)),
+            (Subject::Cgroup(OWN), group(path, Some(GROUP))),
+            (Subject::Cgroup(OWN), Reading::CgroupMemory(memory)),
+            (Subject::Process(LEAKER), Reading::ProcessIdentity(Box::new(process))),
+            (Subject::Process(LEAKER), Reading::ProcessUsage(usage)),
+        ] {
+            world.observe(&Signal { at: Timestamp::from_secs(1), subject, reading });
+        }
+        world
+    }
+
+    fn culprit() -> Culprit {
+        Culprit {
+            process: LEAKER,
+            name: "leaker".into(),
+            reach: Reach::Alone,
+            growth: 100.0 * MIB,
+            share: 1.0,
+            size: 150.0 * MIB,
+            born: 0,
+            oom_score_adj: Some(0),
+            runtime: Runtime::Native,
+            own_cgroup: None,
+            read_at: 0.0,
+        }
+    }
+
+    /// What is proposed with this probability and this many seconds left.
+    fn steps(
+        world: &World,
+        culprit: &Culprit,
+        probability: f64,
+        left: f64,
+        change: impl FnOnce(&mut Situation<'_>),
+    ) -> Vec<Plan> {
+        let settings = OracleSettings::default();
+        let host = Arc::from("host");
+        let mib = |mib: f64| mib * MIB;
+        let levels = Levels {
+            used: mib(350.0),
+            limit: mib(400.0),
+            charged: mib(398.0),
+            cache: mib(48.0),
+            inactive: mib(44.0),
+        };
+        let mut situation = Situation {
+            now: Timestamp::from_secs(2),
+            subject: Subject::Cgroup(GROUP),
+            levels,
+            row: &[0.0; FEATURES],
+            probability,
+            left,
+            soonest: left * 0.8,
+            culprit: Some(culprit),
+            explained: true,
+            again: false,
+            holding: false,
+            settings: &settings,
+            world,
+            host: &host,
+        };
+        change(&mut situation);
+        let mut plans = Vec::new();
+        situation.propose(&mut |plan| plans.push(plan));
+        plans
+    }
+
+    fn kinds(plans: &[Plan]) -> Vec<StepKind> {
+        plans.iter().map(|plan| plan.step.kind()).collect()
+    }
+
+    #[test]
+    fn the_later_and_the_surer_the_harder() {
+        let world = world(CgroupVersion::V2, "/app/a");
+        let on = |probability, left| kinds(&steps(&world, &culprit(), probability, left, |_| {}));
+        assert_eq!(on(0.99, 200.0), []);
+        assert_eq!(on(0.3, 20.0), []);
+        assert_eq!(on(0.6, 150.0), [StepKind::Reclaim]);
+        assert_eq!(on(0.75, 100.0), [StepKind::Pause, StepKind::Reclaim]);
+        assert_eq!(
+            on(0.9, 100.0),
+            [StepKind::Pause, StepKind::Reclaim],
+            "there is time to hold it first"
+        );
+        assert_eq!(on(0.9, 40.0), [StepKind::Terminate]);
+        assert_eq!(on(0.9, 0.5), [StepKind::Kill]);
+        assert_eq!(on(0.75, 2.0), [StepKind::Reclaim], "too late to hold it");
+    }
+
+    #[test]
+    fn grace_shrinks_with_the_time_left() {
+        let world = world(CgroupVersion::V2, "/app/a");
+        let grace = |left| match steps(&world, &culprit(), 0.9, left, |_| {})[0].step {
+            Step::Terminate { grace } => grace.as_secs_f64(),
+            _ => 0.0,
+        };
+        assert!(grace(1.2) < 0.4 && grace(1.2) > 0.1, "{}", grace(1.2));
+        assert_eq!(grace(59.0), 10.0);
+    }
+
+    #[test]
+    fn a_leaker_in_a_group_of_its_own_is_slowed_there_or_frozen_before_a_cliff() {
+        let own = Culprit { own_cgroup: Some(OWN), ..culprit() };
+        let v2 = world(CgroupVersion::V2, "/app/a");
+        let slowed = &steps(&v2, &own, 0.8, 100.0, |_| {})[0];
+        assert_eq!(
+            (slowed.step.kind(), slowed.target.name.as_ref()),
+            (StepKind::SetMemoryHigh, "/app/a")
+        );
+        assert_eq!(slowed.target.subject, Subject::Cgroup(OWN));
+        assert_eq!(steps(&v2, &own, 0.8, 10.0, |_| {})[0].step.kind(), StepKind::Freeze);
+        let v1 = world(CgroupVersion::V1, "/app/a");
+        assert_eq!(kinds(&steps(&v1, &own, 0.8, 100.0, |_| {})), [StepKind::Freeze]);
+    }
+
+    #[test]
+    fn a_service_is_restarted_while_there_is_time() {
+        let world = world(CgroupVersion::V2, "/system.slice/app.service");
+        assert_eq!(kinds(&steps(&world, &culprit(), 0.9, 90.0, |_| {})), [StepKind::Restart]);
+        assert_eq!(kinds(&steps(&world, &culprit(), 0.9, 30.0, |_| {})), [StepKind::Terminate]);
+    }
+
+    #[test]
+    fn a_runtime_is_asked_for_its_garbage() {
+        let jvm = Culprit { runtime: Runtime::Jvm, ..culprit() };
+        let world = world(CgroupVersion::V1, "/app/a");
+        assert_eq!(kinds(&steps(&world, &jvm, 0.6, 100.0, |_| {})), [StepKind::CollectGarbage]);
+    }
+
+    #[test]
+    fn nobody_is_touched_whose_growth_does_not_explain_that_of_the_group() {
+        let world = world(CgroupVersion::V2, "/app/a");
+        let plans = steps(&world, &culprit(), 0.99, 5.0, |situation| situation.explained = false);
+        assert_eq!(kinds(&plans), [StepKind::Reclaim]);
+    }
+
+    #[test]
+    fn the_host_drops_its_caches() {
+        let world = world(CgroupVersion::V2, "/app/a");
+        let plans =
+            steps(&world, &culprit(), 0.6, 100.0, |situation| situation.subject = Subject::Host);
+        assert_eq!(kinds(&plans), [StepKind::DropCaches]);
+    }
+
+    #[test]
+    fn a_plan_says_why_in_numbers() {
+        let world = world(CgroupVersion::V2, "/app/a");
+        let plan = &steps(&world, &culprit(), 0.9, 30.0, |_| {})[0];
+        let value = |name: &str| {
+            plan.evidence.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
+        };
+        assert_eq!(value("culprit_growth_bytes"), Some(100.0 * MIB));
+        assert_eq!(value("culprit_share"), Some(1.0));
+        assert_eq!(plan.deadline, Some(Duration::from_secs(30)));
+        assert_eq!(plan.expects.change, Change::Gone);
+    }
+}

@@ -1,9 +1,9 @@
 //! The gadget: signals in, forecasts and plans out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use gadget_core::{
     Assessment, CgroupId, Ending, Gadget, HostMemory, Name, Outcome, Plan, Plans, Probability,
     ProcessId, Reach, Reading, Resource, Signal, StepKind, Subject, Timestamp, World,
@@ -46,27 +46,35 @@ pub struct Oracle {
     search: Search,
     host_name: Arc<str>,
     /// The processes that were last proposed to be ended, and for whom.
-    ending: Vec<(ProcessId, Subject, f64)>,
+    ending: ArrayVec<(ProcessId, Subject, f64), 16>,
     record: Record,
     refused: u64,
 }
 
 /// How often each kind of step has met what it promised.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    kinds: HashMap<StepKind, (u32, u32)>,
+    /// In the order of [`StepKind::ALL`].
+    kinds: Vec<(u32, u32)>,
 }
 
 impl Record {
+    fn new() -> Self {
+        Self { kinds: vec![(0, 0); StepKind::ALL.len()] }
+    }
+
     /// How often steps of `kind` were right, and how often they were not.
     #[must_use]
     pub fn of(&self, kind: StepKind) -> (u32, u32) {
-        self.kinds.get(&kind).copied().unwrap_or_default()
+        let place = StepKind::ALL.iter().position(|other| *other == kind);
+        place.and_then(|place| self.kinds.get(place)).copied().unwrap_or_default()
     }
 
     fn count(&mut self, kind: StepKind, right: bool) {
-        let (rights, wrongs) = self.kinds.entry(kind).or_default();
-        *if right { rights } else { wrongs } += 1;
+        let place = StepKind::ALL.iter().position(|other| *other == kind);
+        if let Some((rights, wrongs)) = place.and_then(|place| self.kinds.get_mut(place)) {
+            *if right { rights } else { wrongs } += 1;
+        }
     }
 }
 
@@ -88,8 +96,8 @@ impl Oracle {
             processes: Processes::default(),
             search: Search::default(),
             host_name: Arc::from("host"),
-            ending: Vec::with_capacity(16),
-            record: Record::default(),
+            ending: ArrayVec::new(),
+            record: Record::new(),
             refused: 0,
         }
     }
@@ -198,7 +206,11 @@ impl Oracle {
 
     fn observe_process(&mut self, id: ProcessId, time: f64, reading: &Reading) {
         match reading {
-            Reading::ProcessUsage(usage) => self.processes.read(id, usage, time),
+            Reading::ProcessUsage(usage) => {
+                self.processes.read(id, usage, time);
+                // Now, so that a search in an incident need not allocate.
+                self.search.make_room(self.processes.slots());
+            }
             Reading::ProcessIdentity(identity) => self.processes.identify(id, identity),
             Reading::Gone => {
                 self.processes.gone(id);
@@ -243,7 +255,7 @@ impl Gadget for Oracle {
 
     fn plan(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
         let time = self.seconds(now);
-        self.ending.retain(|(_, _, at)| time - at < 60.0);
+        self.ending.retain(|(_, _, at)| time - *at < 60.0);
         // Taken out, so that a track and the rest of the Oracle can be used at once.
         let mut host = std::mem::replace(&mut self.host, Track::new(Subject::Host));
         self.judge(&mut host, now, time, world, plans);
@@ -514,7 +526,7 @@ impl Oracle {
         situation.propose(&mut |plan| {
             if let (StepKind::Terminate | StepKind::Kill, Subject::Process(id)) =
                 (plan.step.kind(), plan.target.subject)
-                && ending.len() < ending.capacity()
+                && !ending.is_full()
                 && !ending
                     .iter()
                     .any(|(known, subject, _)| (*known, *subject) == (id, track.subject))

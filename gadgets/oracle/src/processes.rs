@@ -97,6 +97,8 @@ impl Processes {
             None => {
                 let slot = self.free.pop().unwrap_or_else(|| {
                     self.slots.push(None);
+                    // Room to note every end, when memory is short.
+                    self.free.reserve(self.slots.len());
                     self.slots.len() as u32 - 1
                 });
                 self.slots[slot as usize] = Some(Tracked {

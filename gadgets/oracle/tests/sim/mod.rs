@@ -135,6 +135,9 @@ pub(crate) struct Sim {
     open: Vec<Plan>,
     next_plan: u64,
     now: f64,
+    /// Counts something, such as allocations; what the Oracle alone added to it.
+    pub(crate) meter: fn() -> u64,
+    pub(crate) metered: u64,
 }
 
 pub(crate) fn identity(
@@ -166,6 +169,8 @@ impl Sim {
             open: Vec::new(),
             next_plan: 1,
             now: 0.0,
+            meter: || 0,
+            metered: 0,
         }
     }
 
@@ -180,7 +185,9 @@ impl Sim {
     fn say(&mut self, at: Timestamp, subject: Subject, reading: Reading) {
         let signal = Signal { at, subject, reading };
         self.world.observe(&signal);
+        let before = (self.meter)();
         self.oracle.observe(&signal);
+        self.metered += (self.meter)() - before;
     }
 
     fn read_group(&mut self, at: Timestamp, time: f64) {
@@ -299,7 +306,9 @@ impl Sim {
     fn plan(&mut self, at: Timestamp, time: f64, story: &mut Story) {
         let mut plans = std::mem::take(&mut self.plans);
         plans.clear();
+        let before = (self.meter)();
         self.oracle.plan(at, &self.world, &mut plans);
+        self.metered += (self.meter)() - before;
         for (subject, every) in plans.watches() {
             match every {
                 Some(every) => self.pace.insert(*subject, *every),
