@@ -18,6 +18,7 @@ mod culprit;
 mod features;
 mod forecast;
 mod forest;
+mod judge;
 mod ladder;
 mod oracle;
 mod pace;

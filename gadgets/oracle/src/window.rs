@@ -21,6 +21,8 @@ const AT_MOST: f64 = 3.0;
 const ALARM: f64 = 6.0;
 /// A single level this far from the line, as a share of the limit, is enough.
 const LEAP: f64 = 0.02;
+/// The line is drawn anew this often over the length of the window.
+const FITS: f64 = 48.0;
 
 /// The latest climb: growth without a fall or a rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -74,6 +76,8 @@ pub(crate) struct Window {
     above: Drift,
     below: Drift,
     interval: f64,
+    /// When the line was last drawn.
+    fitted: f64,
     /// Mean square of what steps are larger or smaller than the line says: a storm comes in steps.
     steps: f64,
     pub(crate) climb: Climb,
@@ -110,6 +114,7 @@ impl Window {
             above: Drift { sum: 0.0, since: 0.0 },
             below: Drift { sum: 0.0, since: 0.0 },
             interval: 0.0,
+            fitted: 0.0,
             steps: 0.0,
             climb: Climb { from: Point { time: 0.0, level: 0.0 }, top: 0.0 },
             peaks: Peaks { levels: [0.0; 4], count: 0 },
@@ -214,7 +219,11 @@ impl Window {
             let step = point.level - last.level - line.slope * passed;
             self.steps += 0.1 * (step * step - self.steps);
         }
-        self.refit(grain);
+        // A long window hardly moves with one point.
+        if self.series.as_slice().len() <= MOST || point.time - self.fitted >= self.span() / FITS {
+            self.fitted = point.time;
+            self.refit(grain);
+        }
     }
 
     /// Begins anew at the points since `since`, when the level began to leave `line`.
