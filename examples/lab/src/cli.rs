@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
-use gadget_lab::{Guest, Layout, Report, Request, Scenario, Size, stage, table};
+use gadget_lab::{Guest, Layout, Report, Request, Scenario, Size, numbers, stage, table};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -21,6 +21,34 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Cmd {
+    #[command(flatten)]
+    Staged(Staged),
+    /// Does the same in a QEMU guest with a Debian kernel, where only cgroup v2 exists.
+    Vm {
+        /// Kernel series: 6.1 or 6.12.
+        #[arg(long)]
+        kernel: String,
+        /// RAM of the guest.
+        #[arg(long, default_value = "1G")]
+        memory: Size,
+        /// Guest time follows the host's clock instead of the guest's instructions.
+        #[arg(long)]
+        wall_clock: bool,
+        /// Where kernels are kept.
+        #[arg(long, default_value = "target/lab/kernels")]
+        cache: PathBuf,
+        #[command(subcommand)]
+        staged: Staged,
+    },
+    /// Lists the scenarios.
+    List,
+    /// Runs one workload in this process; `lab load --help` tells more.
+    Load,
+}
+
+/// What runs here or in a guest.
+#[derive(Debug, Subcommand)]
+enum Staged {
     /// Stages one incident.
     Run {
         /// Which; see `lab list`.
@@ -37,7 +65,7 @@ enum Cmd {
         /// Seeds 1 to this, for each scenario.
         #[arg(long, default_value_t = 10)]
         seeds: u64,
-        /// Which, separated by commas; all that can run here if absent.
+        /// Which, separated by commas; all that can run if absent.
         #[arg(long, value_enum, value_delimiter = ',')]
         scenarios: Vec<Scenario>,
         /// How many at a time.
@@ -46,33 +74,41 @@ enum Cmd {
         #[command(flatten)]
         options: Options,
     },
-    /// Stages many in a QEMU guest with a Debian kernel, where only cgroup v2 exists.
-    Vm {
-        /// Kernel series.
-        #[arg(long, default_value = "6.12")]
-        kernel: String,
-        /// RAM of the guest.
-        #[arg(long, default_value = "1G")]
-        memory: Size,
-        /// Guest time follows the host's clock instead of the guest's instructions.
-        #[arg(long)]
-        wall_clock: bool,
-        /// Where kernels are kept.
-        #[arg(long, default_value = "target/lab/kernels")]
-        cache: PathBuf,
-        /// Seeds 1 to this, for each scenario.
-        #[arg(long, default_value_t = 1)]
-        seeds: u64,
-        /// Which, separated by commas; all that can run in a guest if absent.
-        #[arg(long, value_enum, value_delimiter = ',')]
-        scenarios: Vec<Scenario>,
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Lists the scenarios.
-    List,
-    /// Runs one workload in this process; `lab load --help` tells more.
-    Load,
+}
+
+impl Staged {
+    fn options(&self) -> &Options {
+        match self {
+            Self::Run { options, .. } | Self::Matrix { options, .. } => options,
+        }
+    }
+
+    /// The same again, as the lab in the guest reads it; the guest adds where its files go.
+    fn guest_args(&self) -> Vec<String> {
+        let mut args = match self {
+            Self::Run { scenario, seed, .. } => {
+                vec!["run".into(), scenario.name(), format!("--seed={seed}")]
+            }
+            Self::Matrix { seeds, scenarios, jobs, .. } => {
+                let mut args =
+                    vec!["matrix".into(), format!("--seeds={seeds}"), format!("--jobs={jobs}")];
+                args.extend(scenarios.iter().map(|one| format!("--scenarios={}", one.name())));
+                args
+            }
+        };
+        let options = self.options();
+        args.push(format!("--limit={}", options.limit.unwrap_or(Size(160 << 20))));
+        if options.layout == Layout::Split {
+            args.push("--layout=split".into());
+        }
+        if options.no_watcher {
+            args.push("--no-watcher".into());
+        }
+        if options.record.is_some() {
+            args.push("--record=/tmp/reports/recordings".into());
+        }
+        args
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -148,18 +184,26 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Cmd) -> anyhow::Result<bool> {
     match command {
         Cmd::List | Cmd::Load => list(),
-        Cmd::Run { scenario, seed, options } => {
-            let report = stage(options.request(scenario, seed)?)?;
-            print(&[report], options.json)
+        Cmd::Staged(staged) => {
+            let reports = match &staged {
+                Staged::Run { scenario, seed, options } => {
+                    vec![stage(options.request(*scenario, *seed)?)?]
+                }
+                Staged::Matrix { seeds, scenarios, jobs, options } => {
+                    matrix(*seeds, scenarios, *jobs, options)?
+                }
+            };
+            print(&reports, &staged)
         }
-        Cmd::Vm { kernel, memory, wall_clock, cache, seeds, scenarios, options } => {
+        Cmd::Vm { kernel, memory, wall_clock, cache, staged } => {
+            let options = staged.options();
             let reports = options.reports.join(format!("vm-{kernel}"));
             let guest = Guest {
                 kernel,
                 memory,
                 icount: !wall_clock,
                 watcher: options.watcher_path()?,
-                args: guest_args(seeds, &scenarios, &options),
+                args: staged.guest_args(),
                 cache,
                 reports: reports.clone(),
             };
@@ -167,30 +211,9 @@ fn run(command: Cmd) -> anyhow::Result<bool> {
             if let Some(directory) = &options.record {
                 collect(&reports.join("recordings"), directory)?;
             }
-            print(&results, options.json)
-        }
-        Cmd::Matrix { seeds, scenarios, jobs, options } => {
-            let reports = matrix(seeds, &scenarios, jobs, &options)?;
-            print(&reports, options.json)
+            print(&results, &staged)
         }
     }
-}
-
-/// The options again, as the lab in the guest reads them.
-fn guest_args(seeds: u64, scenarios: &[Scenario], options: &Options) -> Vec<String> {
-    let mut args = vec!["matrix".to_owned(), format!("--seeds={seeds}")];
-    args.extend(scenarios.iter().map(|scenario| format!("--scenarios={}", scenario.name())));
-    args.push(format!("--limit={}", options.limit.unwrap_or(Size(160 << 20))));
-    if options.layout == Layout::Split {
-        args.push("--layout=split".into());
-    }
-    if options.no_watcher {
-        args.push("--no-watcher".into());
-    }
-    if options.record.is_some() {
-        args.push("--record=/tmp/reports/recordings".into());
-    }
-    args
 }
 
 fn list() -> anyhow::Result<bool> {
@@ -211,13 +234,16 @@ fn collect(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(reports: &[Report], json: bool) -> anyhow::Result<bool> {
-    if json {
+fn print(reports: &[Report], staged: &Staged) -> anyhow::Result<bool> {
+    if staged.options().json {
         for report in reports {
             println!("{}", serde_json::to_string(report)?);
         }
     } else {
         print!("{}", table(reports));
+        if matches!(staged, Staged::Matrix { .. }) {
+            print!("{}", numbers(reports));
+        }
     }
     Ok(reports.iter().all(|report| report.verdict.pass))
 }

@@ -28,6 +28,8 @@ pub struct Report {
     pub seed: u64,
     /// Limit of the group.
     pub limit: Size,
+    /// Release of the kernel it ran on.
+    pub kernel: String,
     /// One cgroup or several.
     pub layout: Layout,
     /// Which memory controller.
@@ -52,7 +54,7 @@ pub struct Report {
     pub others: Vec<(String, Fate)>,
     /// Highest usage seen, as a share of the limit.
     pub peak_share: f64,
-    /// First forecast after the incident began, as the watcher printed it.
+    /// First forecast after the incident began that gives an out-of-memory even odds, as the watcher printed it.
     pub forecast: Option<(f64, Value)>,
     /// First action, in the watcher's words.
     pub action: Option<(f64, String)>,
@@ -133,7 +135,7 @@ const HEADER: [&str; 12] = [
     "ratio",
 ];
 
-/// The runs as a Markdown table, and one line per scenario: how many passed.
+/// The runs as a Markdown table.
 pub fn table(reports: &[Report]) -> String {
     let rows: Vec<[String; 12]> = std::iter::once(HEADER.map(str::to_owned))
         .chain(reports.iter().map(Report::cells))
@@ -155,25 +157,35 @@ pub fn table(reports: &[Report]) -> String {
             out += "|\n";
         }
     }
+    out
+}
+
+/// One line per scenario and question, in the form that the table of all measurements is made from:
+/// `GADGET-NUMBER name | value | unit | budget | pass or fail`. Runs in which nobody acted measure nothing.
+pub fn numbers(reports: &[Report]) -> String {
+    let mut out = String::new();
     for scenario in Scenario::all() {
-        let of: Vec<&Report> =
-            reports.iter().filter(|report| report.scenario == *scenario).collect();
-        if of.is_empty() {
-            continue;
-        }
-        let passed = of.iter().filter(|report| report.verdict.pass).count();
-        let calm = of
-            .iter()
-            .filter(|report| report.latency_ratio().is_some_and(|ratio| ratio <= LATENCY_LIMIT))
-            .count();
-        out += &format!(
-            "\n{}: {passed} of {} passed, latency within {LATENCY_LIMIT}x in {calm} of {}",
-            scenario.name(),
-            of.len(),
-            of.len()
-        );
+        let runs: Vec<&Report> =
+            reports.iter().filter(|run| run.scenario == *scenario && run.acting).collect();
+        let Some(first) = runs.first() else { continue };
+        // Nine of ten leaks, but every one of those that should be left alone.
+        let share = if scenario.is_leak() { 9 } else { 10 };
+        let what = if scenario.is_leak() { "saved" } else { "left alone" };
+        let mut line = |what: &str, good: usize, of: usize, share: usize| {
+            let verdict = if good * 10 >= of * share { "pass" } else { "fail" };
+            let series: Vec<&str> = first.kernel.splitn(3, '.').take(2).collect();
+            out += &format!(
+                "GADGET-NUMBER lab/{}/{}/{what} | {good} of {of} | runs | {share} of 10 | {verdict}\n",
+                series.join("."),
+                scenario.name()
+            );
+        };
+        line(what, runs.iter().filter(|run| run.verdict.pass).count(), runs.len(), share);
+        let ratios: Vec<f64> = runs.iter().filter_map(|run| run.latency_ratio()).collect();
+        let within = ratios.iter().filter(|ratio| **ratio <= LATENCY_LIMIT).count();
+        line("p99 at most 3x calm", within, ratios.len(), 9);
     }
-    out + "\n"
+    out
 }
 
 /// The truth beside a recording.
@@ -212,7 +224,7 @@ impl Labels {
             culprit_pid,
             incident_s,
             oom_s: incident_s.zip(report.kernel_oom_s).map(|(before, after)| before + after),
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            kernel: report.kernel.clone(),
         }
     }
 
@@ -225,5 +237,73 @@ impl Labels {
         let path = directory.join(format!("{}-{seed}.json", scenario.name()));
         fs::write(&path, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(scenario: Scenario, pass: bool, p99_ms: f64) -> Report {
+        let latency = |p99_ms| Some(Percentiles { count: 100, p50_ms: 1.0, p99_ms });
+        Report {
+            scenario,
+            seed: 1,
+            limit: Size(64 << 20),
+            kernel: "6.12.1-cloud".into(),
+            layout: Layout::Shared,
+            memory: Version::V2,
+            acting: true,
+            verdict: Verdict { pass, reason: String::new() },
+            kernel_oom_kills: 0,
+            kernel_oom_s: None,
+            expected_s: 30.0,
+            subject: "report-worker".into(),
+            subject_fate: Fate::Killed(15),
+            subject_end_s: Some(20.0),
+            others: Vec::new(),
+            peak_share: 0.9,
+            forecast: None,
+            action: None,
+            actions: 0,
+            calm: latency(2.0),
+            rescue: latency(p99_ms),
+            watcher: None,
+            duration_s: 40.0,
+        }
+    }
+
+    #[test]
+    fn one_missed_leak_of_ten_passes_and_one_disturbed_benign_run_does_not() {
+        for (scenario, verdict) in [(Scenario::FastLeak, "pass"), (Scenario::Burst, "fail")] {
+            let runs: Vec<Report> = (0..10).map(|seed| report(scenario, seed > 0, 2.0)).collect();
+            let line = numbers(&runs).lines().next().unwrap().to_owned();
+            assert!(line.contains("lab/6.12/") && line.contains("9 of 10"), "{line}");
+            assert!(line.ends_with(verdict), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_slow_innocent_is_counted_and_marked() {
+        let runs = [report(Scenario::FastLeak, true, 6.1)];
+        assert!(
+            numbers(&runs).lines().nth(1).unwrap().ends_with("| 0 of 1 | runs | 9 of 10 | fail")
+        );
+        assert!(table(&runs).contains("3.0 !"), "{}", table(&runs));
+    }
+
+    #[test]
+    fn runs_that_nobody_watched_measure_nothing() {
+        let mut run = report(Scenario::FastLeak, true, 2.0);
+        run.acting = false;
+        assert_eq!(numbers(&[run]), "");
+    }
+
+    #[test]
+    fn a_report_reads_back_as_a_guest_sent_it() {
+        let run = report(Scenario::ForkStorm, true, 2.5);
+        let text = serde_json::to_string(&run).unwrap();
+        let back: Report = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), text);
     }
 }

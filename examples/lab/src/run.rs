@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,8 +13,9 @@ use crate::latency::Latency;
 use crate::load::Load;
 use crate::procfs::Stat;
 use crate::report::{Labels, Report};
+use crate::role::{Role, Roles, compile};
 use crate::sandbox::{Layout, Sandbox};
-use crate::scenario::{Actor, Part, Places, Plan, Scenario};
+use crate::scenario::{Part, Places, Plan, Scenario};
 use crate::size::Size;
 use crate::watcher::{Said, Start, Watcher};
 
@@ -50,19 +49,6 @@ pub struct Request {
     pub report: PathBuf,
 }
 
-/// One process of a running scenario.
-#[derive(Debug)]
-pub struct Role {
-    /// What it is in the story.
-    pub part: Part,
-    /// The name shown by ps.
-    pub name: String,
-    /// Its process id.
-    pub pid: u32,
-    process: Child,
-    ended: Option<(Instant, ExitStatus)>,
-}
-
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -93,18 +79,6 @@ pub struct Run {
     peak: u64,
     over: Option<Instant>,
     timed_out: bool,
-}
-
-#[derive(Debug)]
-struct Roles(Vec<Role>);
-
-impl Drop for Roles {
-    fn drop(&mut self) {
-        for role in &mut self.0 {
-            role.process.kill().ok();
-            role.process.wait().ok();
-        }
-    }
 }
 
 impl Run {
@@ -197,9 +171,7 @@ impl Run {
     pub fn tick(&mut self) -> Phase {
         let now = Instant::now();
         for role in &mut self.roles.0 {
-            if role.ended.is_none() {
-                role.ended = role.process.try_wait().ok().flatten().map(|status| (now, status));
-            }
+            role.look(now);
         }
         if self.oom.is_none() && self.sandbox.oom_kills().unwrap_or(0) > 0 {
             self.oom = Some(now);
@@ -369,6 +341,7 @@ impl Run {
             scenario: self.request.scenario,
             seed: self.request.seed,
             limit: self.request.limit,
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             layout: self.request.layout,
             memory: self.sandbox.version(),
             acting: facts.acting,
@@ -383,7 +356,7 @@ impl Run {
             peak_share: self.peak as f64 / self.request.limit.0 as f64,
             forecast: said
                 .iter()
-                .find(|line| line.kind() == "forecast" && line.at >= incident)
+                .find(|line| line.warns() && line.at >= incident)
                 .map(|line| (seconds(line.at), line.value.clone())),
             action: acted.map(|line| (seconds(line.at), line.step())),
             actions: said.iter().filter(|line| line.acted()).count(),
@@ -414,43 +387,6 @@ pub fn stage(request: Request) -> anyhow::Result<Report> {
     run.finish()
 }
 
-impl Role {
-    fn start(actor: &Actor, sandbox: &Sandbox) -> anyhow::Result<Self> {
-        let mut command = Command::new("/proc/self/exe");
-        command.arg("load").arg("--name").arg(&actor.name);
-        for directory in sandbox.directories(&actor.group) {
-            command.arg("--join").arg(directory);
-        }
-        let process = command
-            .args(actor.load.args()?)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", actor.name))?;
-        Ok(Self {
-            part: actor.part,
-            name: actor.name.clone(),
-            pid: process.id(),
-            process,
-            ended: None,
-        })
-    }
-
-    fn wait_ready(&mut self) -> anyhow::Result<()> {
-        let output = self.process.stdout.take().context("a role has an output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        if line != "ready\n" {
-            bail!("{} ended before it was ready: {}", self.name, self.process.wait()?);
-        }
-        Ok(())
-    }
-
-    fn go(&mut self) -> std::io::Result<()> {
-        self.process.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(b"go\n"))
-    }
-}
-
 fn start_watcher(
     request: &Request,
     plan: &Plan,
@@ -479,20 +415,4 @@ fn start_watcher(
     })?;
     sandbox.guardian().process(watcher.pid())?;
     Ok(Some(watcher))
-}
-
-/// Compiles the JVM's workload into the scratch directory.
-fn compile(places: &Places) -> anyhow::Result<()> {
-    let source = places.classes.join("Churn.java");
-    fs::write(&source, include_str!("load/Churn.java"))?;
-    let status = Command::new("javac")
-        .arg("-d")
-        .arg(&places.classes)
-        .arg(&source)
-        .status()
-        .context("cannot run javac")?;
-    if !status.success() {
-        bail!("javac failed: {status}");
-    }
-    Ok(())
 }

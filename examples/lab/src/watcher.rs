@@ -40,6 +40,11 @@ impl Said {
         self.kind() == "action" && !self.step().contains("sample")
     }
 
+    /// Whether it is a forecast that gives an out-of-memory even odds or better.
+    pub fn warns(&self) -> bool {
+        self.kind() == "forecast" && self.value["probability"].as_f64().is_some_and(|p| p >= 0.5)
+    }
+
     /// What was done, in the watcher's words.
     pub fn step(&self) -> String {
         ["step", "action", "name", "plan"]
@@ -185,6 +190,13 @@ mod tests {
         assert!(!said(json!({"kind": "action", "step": "sample_faster"})).acted());
         assert!(said(json!({"kind": "action", "step": "kill"})).acted());
         assert!(!said(json!({"kind": "forecast"})).acted());
+    }
+
+    #[test]
+    fn a_forecast_warns_from_even_odds_on() {
+        assert!(said(json!({"kind": "forecast", "probability": 0.5})).warns());
+        assert!(!said(json!({"kind": "forecast", "probability": 0.4})).warns());
+        assert!(!said(json!({"kind": "forecast", "probability": "high"})).warns());
     }
 
     #[test]
