@@ -122,6 +122,7 @@ impl Story {
         let value = &said.value;
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         match said.kind() {
+            "forecast" if value["subject"]["name"] != *self.group => {}
             "forecast" => self.forecasts.push(forecast(at, value)),
             "decision" => {
                 let plan = &value["plan"];
@@ -167,7 +168,12 @@ impl Story {
         self.forecasts.last().filter(|forecast| forecast.eta.is_some())
     }
 
-    /// The first forecast of the incident, and the first action that was taken.
+    /// The first forecast that was more likely than not.
+    pub(crate) fn first_forecast(&self) -> Option<&Forecast> {
+        self.forecasts.iter().find(|forecast| forecast.eta.is_some() && forecast.probability >= 0.5)
+    }
+
+    /// The first deed of a kind.
     pub(crate) fn first(&self, kind: Kind) -> Option<&Deed> {
         self.deeds.iter().find(|deed| deed.kind == kind)
     }

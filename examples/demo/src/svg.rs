@@ -34,7 +34,7 @@ impl Scale {
 /// The whole run as an SVG document.
 pub(crate) fn draw(story: &Story) -> String {
     let end = story.samples.last().map_or(1.0, |sample| sample.at);
-    let scale = Scale { seconds: end.max(1.0), bytes: story.limit * 1.12 };
+    let scale = Scale { seconds: end.max(1.0) * 1.06, bytes: story.limit * 1.12 };
     let mut svg = String::new();
     let _ = writeln!(
         svg,
@@ -143,11 +143,11 @@ fn rays(svg: &mut String, story: &Story, scale: &Scale) {
             "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{likely:.1}\" y2=\"{top:.1}\" stroke=\"#ef6c00\" stroke-opacity=\"0.7\"/>"
         );
     }
-    if let Some(first) = made.first() {
+    if let Some(first) = story.first_forecast() {
         let (likely, low, high) = first.eta.unwrap_or_default();
         let _ = writeln!(
             svg,
-            "<text x=\"{LEFT}\" y=\"42\" fill=\"#ef6c00\">first forecast after {:.0} s: out of memory in {likely:.0} s ({low:.0} to {high:.0}), p {:.2}</text>",
+            "<text x=\"{LEFT}\" y=\"42\" fill=\"#ef6c00\">foreseen after {:.0} s: out of memory in {likely:.0} s ({low:.0} to {high:.0}), p {:.2}</text>",
             first.at, first.probability
         );
     }

@@ -56,7 +56,7 @@ fn header(story: &Story) -> Line<'static> {
 fn memory(frame: &mut Frame<'_>, area: Rect, story: &Story) {
     let now = story.now();
     let eta = story.forecast().and_then(|f| f.eta.map(|(likely, _, _)| f.at + likely));
-    let end = now.max(eta.unwrap_or(0.0)).clamp(30.0, now + 120.0);
+    let end = now.max(eta.unwrap_or(0.0)).clamp(30.0, (now * 2.0).max(30.0));
     let top = story.limit * 1.1 / MIB;
     let used: Vec<(f64, f64)> = story.samples.iter().map(|s| (s.at, s.used / MIB)).collect();
     let limit = [(0.0, story.limit / MIB), (end, story.limit / MIB)];

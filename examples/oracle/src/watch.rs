@@ -19,6 +19,10 @@ use crate::say::Voice;
 /// The directory, inside that of the ledger, where a person's answers arrive.
 pub(crate) const APPROVALS: &str = "approvals";
 
+/// What is calm is read this often; the Oracle asks for more where it is not.
+const SWEEP: Duration = Duration::from_secs(2);
+const PROCESS_SWEEP: Duration = Duration::from_secs(10);
+
 pub(crate) fn watch(asked: &Watch) -> anyhow::Result<()> {
     match &asked.replay {
         Some(recording) => rehearse(asked, recording),
@@ -42,11 +46,15 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
         .gadget(Oracle::builder().build()?)
         .policy(policy(asked)?)
         .on_event(printer(asked.json, stop.clone()));
+    // Asked for some cgroups, the host as a whole is nobody's business here: nothing is foreseen or done for it.
+    if asked.cgroup.is_empty() {
+        builder = builder
+            .provider(gadget_signals::HostMemoryProvider::host()?, SWEEP)
+            .provider(gadget_signals::PressureProvider::host()?, SWEEP);
+    }
     builder = builder
-        .provider(gadget_signals::HostMemoryProvider::host()?, Duration::from_secs(2))
-        .provider(gadget_signals::PressureProvider::host()?, Duration::from_secs(2))
-        .provider(cgroups, Duration::from_secs(2))
-        .provider(gadget_signals::Processes::detect()?, Duration::from_secs(10));
+        .provider(cgroups, SWEEP)
+        .provider(gadget_signals::Processes::detect()?, PROCESS_SWEEP);
     if let Some(dir) = &asked.ledger {
         let ledger = Ledger::open(dir, &facts, clock.now())
             .with_context(|| format!("cannot open the ledger in {}", dir.display()))?;
@@ -59,6 +67,7 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
     }
     if asked.act {
         builder = builder.actions(gadget_actions::linux());
+        eprintln!("oracle: {}", gadget_actions::survive());
     }
     let mut agent = builder.build()?;
     end_on_signal(&stop, asked.seconds.map(Duration::from_secs))?;
