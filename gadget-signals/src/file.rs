@@ -1,6 +1,8 @@
 //! Reading kernel files into memory that is kept.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use gadget_core::SignalError;
@@ -117,6 +119,20 @@ impl KernelFile {
     pub(crate) fn read_all<'b>(&self, buffer: &'b mut Buffer) -> Result<&'b [u8], SignalError> {
         buffer.read_all(&self.fd).map_err(|error| failed(self.path.as_path(), error, self.needs))
     }
+}
+
+/// The folders in a folder of a cgroup file system, with their inode numbers. Not for every tick.
+///
+/// A folder counts the folders in it among its links, so one without any is not listed.
+pub(crate) fn folders(folder: &Path) -> impl Iterator<Item = (PathBuf, u64)> + use<> {
+    let leaf = fs::metadata(folder).is_ok_and(|metadata| metadata.nlink() == 2);
+    let entries = (!leaf).then(|| fs::read_dir(folder).ok()).flatten();
+    entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| (entry.path(), entry.ino()))
 }
 
 #[cfg(test)]

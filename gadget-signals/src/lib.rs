@@ -3,6 +3,8 @@
 mod cgroup;
 mod container;
 mod file;
+mod host;
+mod oom;
 pub mod parse;
 mod pressure;
 mod process;
@@ -13,6 +15,8 @@ mod text;
 
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
-pub use pressure::PressureProvider;
+pub use host::{Chosen, HostProviders};
+pub use oom::OomWatch;
+pub use pressure::{PressureProvider, PsiTrigger, StallWatch};
 pub use process::{Namespaces, ProcessFiles, Processes, runtime_of_exe, runtime_of_maps};
 pub use system::{HostCpuProvider, HostIoProvider, HostMemoryProvider};

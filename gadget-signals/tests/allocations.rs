@@ -1,5 +1,6 @@
 //! Once warm, a sweep allocates nothing: neither for a cgroup nor for a process nor in all.
 
+#![allow(clippy::unwrap_used)] // All of it is tests.
 #![allow(unsafe_code)] // A global allocator that counts.
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -3,6 +3,8 @@
 //! Needs root and a writable cgroup file system; where that is missing each test says so and is not counted as run.
 //! What needs nothing is tested beside the code, on recorded and made-up trees.
 
+#![allow(clippy::unwrap_used)] // All of it is tests.
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +17,9 @@ use gadget_core::{
     Bytes, CgroupId, CgroupVersion, MemoryLimit, Reading, Resource, Scope, SignalProvider, Signals,
     Subject, Timestamp,
 };
-use gadget_signals::{Calm, CgroupFiles, CgroupLayout, Cgroups, parse};
+use gadget_signals::{
+    Calm, CgroupFiles, CgroupLayout, Cgroups, OomWatch, PsiTrigger, StallWatch, parse,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Groups of a test's own, in each hierarchy that is there; removed when dropped.
@@ -165,6 +169,7 @@ fn a_kill_in_a_group_is_told_as_the_kernel_counts_it() {
     let leak = groups.subject("leak");
     let mut cgroups = groups.provider();
     sample(&mut cgroups, 1, Scope::Everything);
+    let mut watch = OomWatch::host().unwrap();
     // It waits for a line, so that it is in the group before it begins; `tail` keeps all of an endless line.
     let mut child = Guarded(
         Command::new("sh")
@@ -178,6 +183,8 @@ fn a_kill_in_a_group_is_told_as_the_kernel_counts_it() {
     child.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let status = child.0.wait().unwrap();
     assert!(!status.success());
+    let host: Vec<_> = told(&mut watch);
+    assert!(matches!(host[..], [Reading::OomKill(1..)]), "{host:?}, {}", watch.describe());
     let kills: u64 = sample(&mut cgroups, 2, Scope::Only(&[leak]))
         .iter()
         .map(|(_, reading)| match reading {
@@ -290,4 +297,58 @@ fn keeping_files_open_costs_at_most_half_of_opening_them_by_path() {
     let times_less = if cfg!(debug_assertions) { 1 } else { 2 };
     assert!(times[1] * times_less <= times[0], "kept open {:?}, by path {:?}", times[1], times[0]);
     assert!(times[2] <= times[1], "calm {:?}, all {:?}", times[2], times[1]);
+}
+
+/// A group of the unified hierarchy with a pressure file, in which two busy processes share one processor.
+fn crowded(groups: &Groups) -> Option<(PathBuf, Vec<Guarded>)> {
+    let folder = groups.roots.iter().map(|root| groups.at(root, "busy")).find(|folder| {
+        folder.join("cpu.pressure").exists() && folder.join("cgroup.procs").exists()
+    });
+    let Some(folder) = folder else {
+        eprintln!("SKIPPED: no pressure of cgroups on this host");
+        return None;
+    };
+    let spin = || {
+        // The same single processor for both, so that one always waits.
+        let mut command = Command::new("taskset");
+        let child = command.args(["-c", "0", "sh", "-c", "while :; do :; done"]).spawn();
+        let child = Guarded(child.unwrap());
+        fs::write(folder.join("cgroup.procs"), child.0.id().to_string()).unwrap();
+        child
+    };
+    Some((folder.join("cpu.pressure"), vec![spin(), spin()]))
+}
+
+/// What is told within a minute.
+fn told(provider: &mut dyn SignalProvider) -> Vec<Reading> {
+    for _ in 0..60 {
+        if provider.wait(Duration::from_secs(1)).unwrap().unwrap() {
+            let mut out = Signals::at(Timestamp::EPOCH);
+            provider.sample(Timestamp::EPOCH, Scope::Everything, &mut out).unwrap();
+            return out.as_slice().iter().map(|signal| signal.reading.clone()).collect();
+        }
+    }
+    Vec::new()
+}
+
+#[test]
+fn a_real_stall_is_told_by_the_watch_and_by_the_kernels_trigger() {
+    let Some(groups) = Groups::make() else { return };
+    groups.add("busy").unwrap();
+    let subject = groups.subject("busy");
+    let Some((path, spinning)) = crowded(&groups) else { return };
+    let (stall, window) = (Duration::from_millis(150), Duration::from_secs(1));
+    let mut watch = StallWatch::at(&path, subject, Resource::Cpu, stall, window).unwrap();
+    let mut trigger = PsiTrigger::at(&path, subject, Resource::Cpu, stall, window).unwrap();
+    let stalled = Reading::StallTrigger(Resource::Cpu);
+    assert_eq!(told(&mut watch).last(), Some(&stalled), "{}", watch.describe());
+    assert_eq!(told(&mut trigger), [stalled], "{}", trigger.describe());
+    drop(spinning);
+    groups.remove("busy");
+    while told(&mut watch) != [Reading::Gone] {}
+    while told(&mut trigger) != [Reading::Gone] {}
+    let quiet = |provider: &mut dyn SignalProvider| {
+        matches!(provider.wait(Duration::from_millis(20)), Some(Ok(false)))
+    };
+    assert!(quiet(&mut watch) && quiet(&mut trigger), "gone is told once");
 }

@@ -2,6 +2,12 @@
 
 mod parse;
 mod provider;
+mod stalls;
+mod trigger;
+mod watch;
 
 pub use parse::parse_pressure;
 pub use provider::PressureProvider;
+pub use trigger::PsiTrigger;
+pub(crate) use trigger::wait_for;
+pub use watch::StallWatch;

@@ -1,19 +1,17 @@
 //! Which group a process is in, and which processes are in a group.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use gadget_core::{CgroupId, SignalError};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Mode, openat, statat};
+use rustix::fs::{AtFlags, CWD, Mode, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::parse::parse_pids;
 use crate::cgroup::CgroupLayout;
-use crate::file::{Buffer, FOLDER, READ, failed};
+use crate::file::{Buffer, FOLDER, READ, failed, folders};
 
 /// The paths of so many groups are remembered; beyond that they are looked for again.
 const MAX_PATHS: usize = 20_000;
@@ -73,11 +71,13 @@ impl Groups {
                 });
             }
         }
-        if rustix::fs::fstat(&folder).is_ok_and(|stat| stat.st_nlink != 2) {
-            for child in folders(&self.layout.root().join(path)) {
-                if let Some(name) = child.to_str() {
-                    self.collect(&format!("{path}/{name}"), pids)?;
-                }
+        // The common case, which has to do without a path on the heap.
+        if fstat(&folder).is_ok_and(|stat| stat.st_nlink == 2) {
+            return Ok(());
+        }
+        for (child, _) in folders(&self.layout.root().join(path)) {
+            if let Some(name) = child.file_name().and_then(|name| name.to_str()) {
+                self.collect(&format!("{path}/{name}"), pids)?;
             }
         }
         Ok(())
@@ -89,32 +89,18 @@ impl Groups {
         if self.id_of("/") == Some(id) {
             return Some("/".into());
         }
-        let mut left = vec![PathBuf::new()];
-        while let Some(path) = left.pop() {
-            let folder = root.join(&path);
-            if fs::metadata(&folder).is_ok_and(|metadata| metadata.nlink() == 2) {
-                continue;
-            }
-            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    continue;
-                }
-                let child = path.join(entry.file_name());
-                if entry.ino() == id.0 {
-                    return Some(format!("/{}", child.to_str()?).into());
+        let mut left = vec![root.to_owned()];
+        while let Some(folder) = left.pop() {
+            for (child, number) in folders(&folder) {
+                if number == id.0 {
+                    let path = child.strip_prefix(root).ok()?;
+                    return Some(format!("/{}", path.to_str()?).into());
                 }
                 left.push(child);
             }
         }
         None
     }
-}
-
-fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.file_name().into())
 }
 
 /// A path from the hierarchy's root as one that can be opened below it.

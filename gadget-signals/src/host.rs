@@ -1,0 +1,120 @@
+//! The providers that fit this host, chosen and explained.
+
+use std::time::Duration;
+
+use gadget_core::{SignalError, SignalProvider};
+
+use crate::cgroup::{CgroupLayout, Cgroups};
+use crate::oom::OomWatch;
+use crate::pressure::{PressureProvider, PsiTrigger, StallWatch};
+use crate::process::Processes;
+use crate::system::{HostCpuProvider, HostMemoryProvider};
+
+/// One provider, how often to ask it, and what was decided about it.
+pub struct Chosen {
+    /// The provider.
+    pub provider: Box<dyn SignalProvider>,
+    /// How often a sweep is worth its cost. A provider that streams is asked when it has something instead.
+    pub every: Duration,
+    /// One line for a person: what is read and which fallback was taken.
+    pub decided: String,
+}
+
+/// The providers for watching this host's memory, each with what was decided about it; and one line for each that this
+/// host does not offer.
+pub struct HostProviders {
+    /// The providers.
+    pub chosen: Vec<Chosen>,
+    /// What is missing, and what it would need.
+    pub missing: Vec<String>,
+}
+
+impl HostProviders {
+    /// For watching memory: the host's memory, pressure and processors, cgroups (those in `subtrees` and below, or all
+    /// if there are none), processes, stalls as they happen and OOM kills.
+    ///
+    /// A stall is told by a trigger of the kernel where it serves one promptly, and by a [`StallWatch`] else.
+    ///
+    /// # Errors
+    /// Only if the host's memory cannot be read; everything else that is missing is said in
+    /// [`missing`](Self::missing).
+    ///
+    /// ```
+    /// let providers = gadget_signals::HostProviders::for_memory(&[])?;
+    /// for chosen in &providers.chosen {
+    ///     println!("{} every {:?}: {}", chosen.provider.name(), chosen.every, chosen.decided);
+    /// }
+    /// # Ok::<(), gadget_core::SignalError>(())
+    /// ```
+    pub fn for_memory(subtrees: &[&str]) -> Result<Self, SignalError> {
+        let second = Duration::from_secs(1);
+        let mut found = Self { chosen: Vec::new(), missing: Vec::new() };
+        found.add(HostMemoryProvider::host()?, 2 * second, "/proc/meminfo and vmstat".to_owned());
+        if let Some(pressure) = found.got("pressure", PressureProvider::host()) {
+            found.add(pressure, 2 * second, "/proc/pressure".to_owned());
+        }
+        if let Some(stalls) = found.stalls() {
+            found.chosen.push(stalls);
+        }
+        if let Some(cpu) = found.got("processors", HostCpuProvider::host()) {
+            found.add(cpu, 5 * second, "/proc/stat and loadavg".to_owned());
+        }
+        let layout = found.got("cgroups", CgroupLayout::detect());
+        if let Some(layout) = &layout
+            && let Some(cgroups) = found.got("cgroups", Cgroups::of(layout.clone()))
+        {
+            let cgroups = subtrees.iter().fold(cgroups, |cgroups, path| cgroups.subtree(path));
+            let decided = cgroups.describe();
+            found.add(cgroups, 2 * second, decided);
+        }
+        let oom = OomWatch::at("/proc", layout.as_ref());
+        if let Some(processes) = found.got("processes", Processes::at("/proc", layout)) {
+            let decided = processes.describe();
+            found.add(processes, 10 * second, decided);
+        }
+        if let Some(oom) = found.got("OOM kills", oom) {
+            let decided = oom.describe();
+            found.add(oom, second, decided);
+        }
+        Ok(found)
+    }
+
+    fn stalls(&mut self) -> Option<Chosen> {
+        let every = Duration::from_secs(1);
+        if let Ok(trigger) = PsiTrigger::host_memory()
+            && trigger.is_prompt()
+        {
+            let decided = trigger.describe();
+            return Some(Chosen { provider: Box::new(trigger), every, decided });
+        }
+        let watch = self.got("stalls", StallWatch::host_memory())?;
+        let decided = watch.describe();
+        Some(Chosen { provider: Box::new(watch), every, decided })
+    }
+
+    fn add(&mut self, provider: impl SignalProvider + 'static, every: Duration, decided: String) {
+        self.chosen.push(Chosen { provider: Box::new(provider), every, decided });
+    }
+
+    fn got<T>(&mut self, what: &str, result: Result<T, SignalError>) -> Option<T> {
+        result.map_err(|error| self.missing.push(format!("without {what}: {error}"))).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::readings;
+
+    #[test]
+    fn what_was_chosen_for_this_host_can_be_read_and_says_why() {
+        let mut providers = HostProviders::for_memory(&["/none"]).unwrap();
+        let names: Vec<_> = providers.chosen.iter().map(|c| c.provider.name()).collect();
+        assert!(names.contains(&"host-memory") && names.contains(&"processes"), "{names:?}");
+        assert!(names.len() + providers.missing.len() >= 7, "{names:?} {:?}", providers.missing);
+        for chosen in &mut providers.chosen {
+            assert!(!chosen.decided.is_empty() && chosen.every > Duration::ZERO);
+            readings(&mut *chosen.provider);
+        }
+    }
+}
