@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Cases, and the least number of plans that they have to hold.
-const CASES: u32 = 2_600;
+const CASES: u32 = 2_800;
 const PLANS: u64 = 100_000;
 
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
 //! What a policy still knows after the agent died and a new one opened its ledger.
+#![allow(clippy::unwrap_used, reason = "what fails to set up fails the test")]
 
 use std::time::Duration;
 

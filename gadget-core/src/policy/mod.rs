@@ -17,6 +17,8 @@ mod permit;
 mod review;
 pub mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 mod touch;
 
 use std::fmt;

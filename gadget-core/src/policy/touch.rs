@@ -23,12 +23,22 @@ pub(super) struct Inside {
     pub(super) processes: Vec<ProcessId>,
     /// The cgroup and those below it.
     pub(super) cgroups: Vec<CgroupId>,
+    /// The agent's own process id and those of its ancestors.
+    pub(super) ours: ArrayVec<u32, 64>,
 }
 
 impl Inside {
     pub(super) fn look(&mut self, plan: &Plan, world: &World) {
         self.processes.clear();
         self.cgroups.clear();
+        self.ours.clear();
+        let mut next = Some(world.facts().agent_pid);
+        while let Some(pid) = next.filter(|&pid| pid != 0 && !self.ours.is_full()) {
+            self.ours.push(pid);
+            let process =
+                world.process_with_pid(pid).and_then(|(_, process)| process.identity.as_ref());
+            next = process.map(|identity| identity.parent);
+        }
         match plan.target.subject {
             Subject::Host => {}
             Subject::Cgroup(id) => world.cgroup_tree(id, &mut self.cgroups, &mut self.processes),

@@ -92,7 +92,7 @@ impl Truth {
             36..40 => Aim(Subject::Cgroup(CgroupId([1, 10, 11, 12][number - 36])), Reach::Alone),
             40..42 => Aim(Subject::Cgroup(CgroupId(21)), Reach::Alone),
             42..44 => Aim(Subject::Cgroup(CgroupId(40)), Reach::Alone),
-            44..49 => Aim(of_pid([1, 2, 40, 45, AGENT][number - 44]), Reach::Tree),
+            44..49 => Aim(of_pid([1, 2, 40, 45, AGENT][number - 44]), Reach::Alone),
             49..52 => Aim(Subject::Host, Reach::Alone),
             52..56 => Aim(of_pid(5_000 + number as u32 - 52), Reach::Alone),
             _ => Aim(of_pid(1_000 + number as u32 - 56), Reach::Alone),

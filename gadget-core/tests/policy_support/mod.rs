@@ -1,4 +1,5 @@
 //! A small host to judge plans on.
+#![allow(clippy::unwrap_used, reason = "what fails to set up fails the test")]
 #![allow(dead_code, unreachable_pub, reason = "each test that shares this uses its own part of it")]
 
 use std::sync::Arc;

@@ -8,7 +8,6 @@ use crate::policy::glob::Glob;
 use crate::policy::review::{GuardName, Opinion, Refusal};
 use crate::policy::settings::Protect;
 use crate::subject::{ProcessId, ProcessIdentity, Subject};
-use crate::world::World;
 
 /// Refuses what is never touched: by what is built in, and by what the operator names. A target is as protected as anything
 /// inside it.
@@ -62,7 +61,7 @@ fn inside(case: &Case<'_>) -> Option<(&'static str, Option<Arc<str>>)> {
         .iter()
         .filter_map(|&id| {
             let identity = case.world.process(id)?.identity.as_ref();
-            process_rule(id, identity, case.world, protect).map(|rule| (id, rule, identity))
+            process_rule(id, identity, &case.inside.ours, protect).map(|rule| (id, rule, identity))
         })
         .min_by_key(|&(id, ..)| id);
     first.map(|(_, rule, identity)| (rule, identity.map(|identity| Arc::clone(&identity.comm))))
@@ -71,13 +70,13 @@ fn inside(case: &Case<'_>) -> Option<(&'static str, Option<Arc<str>>)> {
 fn process_rule(
     id: ProcessId,
     identity: Option<&ProcessIdentity>,
-    world: &World,
+    ours: &[u32],
     protect: &Protect,
 ) -> Option<&'static str> {
     if id.pid == 1 {
         return Some("the first process");
     }
-    if is_ours(id, world) {
+    if ours.contains(&id.pid) {
         return Some("the agent and its ancestors");
     }
     let identity = identity?;
@@ -105,26 +104,6 @@ fn process_rule(
         return Some("protect.exe");
     }
     identity.cgroup_path.as_deref().and_then(|path| operator_cgroup_rule(path, protect))
-}
-
-fn is_ours(id: ProcessId, world: &World) -> bool {
-    let mut pid = world.facts().agent_pid;
-    for _ in 0..64 {
-        if pid == id.pid {
-            return true;
-        }
-        let Some(parent) = world
-            .process_with_pid(pid)
-            .and_then(|(_, process)| process.identity.as_ref())
-            .map(|identity| identity.parent)
-            .filter(|&parent| parent != 0)
-        else {
-            return false;
-        };
-        pid = parent;
-    }
-    // Nobody is that many generations away from the first process.
-    true
 }
 
 /// The rule that protects every process of this name. A `comm` is cut at 15 bytes, so longer names stand here as prefixes.
