@@ -57,7 +57,7 @@ fn live() -> anyhow::Result<()> {
     let args: Vec<String> =
         serde_json::from_slice(&fs::read(Path::new("/").join(initramfs::ARGS))?)?;
     writeln!(port, "guest is up: Linux {}", rustix::system::uname().release().to_string_lossy())?;
-    let mut lab = Command::new("/init");
+    let mut lab = Command::new(Path::new("/").join(initramfs::LAB));
     lab.args(&args).args(["--json", "--reports", REPORTS]);
     let watcher = Path::new("/").join(initramfs::WATCHER);
     if watcher.exists() {

@@ -14,6 +14,10 @@ use super::output;
 
 /// Where the guest finds its arguments.
 pub(super) const ARGS: &str = "lab-args";
+/// The guest's first process.
+const INIT: &str = "init";
+/// Where the guest finds the lab.
+pub(super) const LAB: &str = "bin/lab";
 /// Where the guest finds the watcher.
 pub(super) const WATCHER: &str = "bin/oracle";
 
@@ -37,8 +41,9 @@ pub(super) fn build(
     archive.entry("dev/console", DEVICE, (5, 1), &[])?;
     archive.entry("dev/null", DEVICE, (1, 3), &[])?;
     let lab = std::env::current_exe()?;
-    let programs =
-        std::iter::once(("init", lab.as_path())).chain(watcher.map(|path| (WATCHER, path)));
+    // Twice: a watcher rightly spares whatever is the same program as the first process.
+    let programs = [(INIT, lab.as_path()), (LAB, lab.as_path())];
+    let programs = programs.into_iter().chain(watcher.map(|path| (WATCHER, path)));
     let mut libraries: Vec<PathBuf> = Vec::new();
     for (name, program) in programs {
         archive.entry(name, FILE, (0, 0), &stripped(program)?)?;
