@@ -30,13 +30,14 @@ pub struct HostProviders {
 }
 
 impl HostProviders {
-    /// For watching memory: the host's memory, pressure and processors, cgroups (those in `subtrees` and below, or all
-    /// if there are none), processes, stalls as they happen and OOM kills.
+    /// For watching memory: the host's memory, pressure and processors, cgroups, processes, stalls as they happen and OOM
+    /// kills. With `subtrees` only those cgroups and what is below them, and not the host as a whole: nothing is foreseen
+    /// for it that way, and nothing done.
     ///
     /// A stall is told by a trigger of the kernel where it serves one promptly, and by a [`StallWatch`] else.
     ///
     /// # Errors
-    /// Only if the host's memory cannot be read; everything else that is missing is said in
+    /// Only if the host's memory is wanted and cannot be read; everything else that is missing is said in
     /// [`missing`](Self::missing).
     ///
     /// ```
@@ -49,15 +50,18 @@ impl HostProviders {
     pub fn for_memory(subtrees: &[&str]) -> Result<Self, SignalError> {
         let second = Duration::from_secs(1);
         let mut found = Self { chosen: Vec::new(), missing: Vec::new() };
-        found.add(HostMemoryProvider::host()?, 2 * second, "/proc/meminfo and vmstat".to_owned());
-        if let Some(pressure) = found.got("pressure", PressureProvider::host()) {
-            found.add(pressure, 2 * second, "/proc/pressure".to_owned());
+        if subtrees.is_empty() {
+            let memory = HostMemoryProvider::host()?;
+            found.add(memory, 2 * second, "/proc/meminfo and vmstat".to_owned());
+            if let Some(pressure) = found.got("pressure", PressureProvider::host()) {
+                found.add(pressure, 2 * second, "/proc/pressure".to_owned());
+            }
+            if let Some(cpu) = found.got("processors", HostCpuProvider::host()) {
+                found.add(cpu, 5 * second, "/proc/stat and loadavg".to_owned());
+            }
         }
         if let Some(stalls) = found.stalls() {
             found.chosen.push(stalls);
-        }
-        if let Some(cpu) = found.got("processors", HostCpuProvider::host()) {
-            found.add(cpu, 5 * second, "/proc/stat and loadavg".to_owned());
         }
         let layout = found.got("cgroups", CgroupLayout::detect());
         if let Some(layout) = &layout
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_was_chosen_for_this_host_can_be_read_and_says_why() {
-        let mut providers = HostProviders::for_memory(&["/none"]).unwrap();
+        let mut providers = HostProviders::for_memory(&[]).unwrap();
         let names: Vec<_> = providers.chosen.iter().map(|c| c.provider.name()).collect();
         assert!(names.contains(&"host-memory") && names.contains(&"processes"), "{names:?}");
         assert!(names.len() + providers.missing.len() >= 7, "{names:?} {:?}", providers.missing);
@@ -116,5 +120,12 @@ mod tests {
             assert!(!chosen.decided.is_empty() && chosen.every > Duration::ZERO);
             readings(&mut *chosen.provider);
         }
+    }
+
+    #[test]
+    fn whoever_asks_for_cgroups_does_not_get_the_host() {
+        let providers = HostProviders::for_memory(&["/none"]).unwrap();
+        let names: Vec<_> = providers.chosen.iter().map(|c| c.provider.name()).collect();
+        assert!(!names.contains(&"host-memory") && names.contains(&"cgroups"), "{names:?}");
     }
 }

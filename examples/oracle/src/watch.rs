@@ -10,6 +10,7 @@ use gadget_core::{
     Recording, Rehearsal, Stop, SystemClock, Timestamp, World, replay,
 };
 use gadget_oracle::Oracle;
+use gadget_signals::HostProviders;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -18,10 +19,6 @@ use crate::say::Voice;
 
 /// The directory, inside that of the ledger, where a person's answers arrive.
 pub(crate) const APPROVALS: &str = "approvals";
-
-/// What is calm is read this often; the Oracle asks for more where it is not.
-const SWEEP: Duration = Duration::from_secs(2);
-const PROCESS_SWEEP: Duration = Duration::from_secs(10);
 
 pub(crate) fn watch(asked: &Watch) -> anyhow::Result<()> {
     match &asked.replay {
@@ -33,12 +30,11 @@ pub(crate) fn watch(asked: &Watch) -> anyhow::Result<()> {
 fn watch_host(asked: &Watch) -> anyhow::Result<()> {
     let facts = HostFacts::read(Path::new("/proc")).context("cannot tell what host this is")?;
     let clock = SystemClock::new();
-    let mut cgroups =
-        gadget_signals::Cgroups::detect().context("cannot read this host's cgroups")?;
-    for path in &asked.cgroup {
-        cgroups = cgroups.subtree(path);
+    let subtrees: Vec<&str> = asked.cgroup.iter().map(String::as_str).collect();
+    let host = HostProviders::for_memory(&subtrees).context("cannot read this host")?;
+    for missing in &host.missing {
+        eprintln!("oracle: {missing}");
     }
-    eprintln!("oracle: {}", cgroups.describe());
     let stop = Stop::new();
     let mut builder = Agent::builder()
         .clock(clock)
@@ -46,15 +42,10 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
         .gadget(Oracle::builder().build()?)
         .policy(policy(asked)?)
         .on_event(printer(asked.json, stop.clone()));
-    // Asked for some cgroups, the host as a whole is nobody's business here: nothing is foreseen or done for it.
-    if asked.cgroup.is_empty() {
-        builder = builder
-            .provider(gadget_signals::HostMemoryProvider::host()?, SWEEP)
-            .provider(gadget_signals::PressureProvider::host()?, SWEEP);
+    for chosen in host.chosen {
+        eprintln!("oracle: {}: {}", chosen.provider.name(), chosen.decided);
+        builder = builder.provider(chosen.provider, chosen.every);
     }
-    builder = builder
-        .provider(cgroups, SWEEP)
-        .provider(gadget_signals::Processes::detect()?, PROCESS_SWEEP);
     if let Some(dir) = &asked.ledger {
         let ledger = Ledger::open(dir, &facts, clock.now())
             .with_context(|| format!("cannot open the ledger in {}", dir.display()))?;
