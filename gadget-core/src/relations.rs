@@ -113,7 +113,7 @@ mod tests {
             cgroup: cgroup.map(CgroupId),
             cgroup_path: None,
             oom_score_adj: None,
-            kernel_thread: pid % 5 == 0,
+            kernel_thread: pid.is_multiple_of(5),
             runtime: Runtime::Native,
         };
         let reading = Reading::ProcessIdentity(Box::new(identity));
