@@ -73,10 +73,16 @@ pub(crate) fn write(dir: BorrowedFd<'_>, path: &str, text: &str) -> Result<()> {
 pub(crate) fn write_with(dir: BorrowedFd<'_>, path: &str, text: &str, flags: OFlags) -> Result<()> {
     // Kernel files ignore O_TRUNC; regular files of a fake tree need it.
     let file = open(dir, path, OFlags::WRONLY | OFlags::TRUNC | flags)?;
-    match write_once(&file, text.as_bytes())? {
-        len if len == text.len() => Ok(()),
-        _ => Err(Errno::IO),
-    }
+    crash_point();
+    let written = write_once(&file, text.as_bytes());
+    crash_point();
+    if written? == text.len() { Ok(()) } else { Err(Errno::IO) }
+}
+
+/// Where a test ends the process.
+pub(crate) fn crash_point() {
+    #[cfg(test)]
+    gadget_core::crash_point();
 }
 
 /// Calls `f` with each number in the file `path` below `dir`: a list of process ids of any length.

@@ -187,10 +187,10 @@ fn sysctl_path(kind: StepKind, key: &str) -> std::result::Result<String, ActionE
     if !path.contains('/') || !path.split('/').all(good) {
         return Err(unsupported(kind, "a key like vm.swappiness"));
     }
-    let never = |never: &&str| {
-        path.strip_prefix(*never).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let never = |never: &str| {
+        path.strip_prefix(never).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    if NEVER.iter().any(|name| never(name)) {
+    if NEVER.into_iter().any(never) {
         return Err(unsupported(kind, "a key that does not name a program or stop the host"));
     }
     Ok(path)

@@ -62,7 +62,7 @@ pub(crate) fn put_back(
             Shown(setting, before)
         )));
     }
-    if !same(&found, wrote) {
+    if !ours(&found, before, wrote) {
         return Err(ActionError::Yielded { setting, found });
     }
     knob.write(before).map_err(|errno| refused(errno, "put the setting back"))?;
@@ -72,6 +72,20 @@ pub(crate) fn put_back(
 /// Equal but for white space: the kernel prints lists with tabs and takes them with blanks.
 fn same(a: &str, b: &str) -> bool {
     a.split_whitespace().eq(b.split_whitespace())
+}
+
+/// True if each word is the one that was there or the one that we wrote: a setting of several files is between the two when we
+/// die between two writes.
+fn ours(found: &str, before: &str, wrote: &str) -> bool {
+    let words =
+        || found.split_whitespace().zip(before.split_whitespace()).zip(wrote.split_whitespace());
+    same(found, wrote)
+        || (same_count(found, before) && same_count(found, wrote))
+            && words().all(|((found, before), wrote)| found == before || found == wrote)
+}
+
+fn same_count(a: &str, b: &str) -> bool {
+    a.split_whitespace().count() == b.split_whitespace().count()
 }
 
 fn refused(errno: Errno, attempt: &'static str) -> ActionError {

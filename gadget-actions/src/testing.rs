@@ -50,7 +50,14 @@ pub(crate) struct Child(std::process::Child);
 impl Child {
     /// Sleeps until it is killed.
     pub(crate) fn sleeping() -> Self {
-        Self(Command::new("sleep").arg("1000").spawn().unwrap())
+        Self(
+            Command::new("sleep")
+                .arg("1000")
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     /// Sleeps and ignores `SIGTERM`.
@@ -60,8 +67,12 @@ impl Child {
 
     /// Runs a shell script and returns once it has printed a line.
     pub(crate) fn script(script: &str) -> Self {
-        let mut child =
-            Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
         Self(child)
     }

@@ -140,12 +140,11 @@ impl Linux {
 
     pub(crate) fn continue_process(&self, id: ProcessId) -> Result<Summary, ActionError> {
         let target = Target::open(self.live_proc()?, id)?;
-        if target.stat().is_some_and(|stat| stat.stopped()) {
-            target.signal(Signal::CONT)?;
-            Ok(summary(format_args!("SIGCONT to {}", id.pid)))
-        } else {
-            Ok(summary(format_args!("{} runs already", id.pid)))
-        }
+        let stopped = target.stat().is_some_and(|stat| stat.stopped());
+        // In any case: a frozen process has not taken its SIGSTOP yet, and this takes it away.
+        target.signal(Signal::CONT)?;
+        let already = if stopped { "" } else { ", which ran already" };
+        Ok(summary(format_args!("SIGCONT to {}{already}", id.pid)))
     }
 }
 

@@ -116,7 +116,10 @@ impl Target {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), ActionError> {
-        pidfd_send_signal(&self.pidfd, signal).map_err(|errno| match errno {
+        file::crash_point();
+        let sent = pidfd_send_signal(&self.pidfd, signal);
+        file::crash_point();
+        sent.map_err(|errno| match errno {
             Errno::SRCH => GONE,
             errno => system("send a signal", errno),
         })

@@ -160,7 +160,7 @@ fn pausing_is_undone_and_a_stop_of_somebody_else_is_left_to_them() {
     assert!(effect.summary.ends_with("was stopped already, left as it is"));
     linux.undo(&undo).unwrap();
     eventually("it runs", || child.state() == b'S');
-    assert!(linux.undo(&undo).unwrap().ends_with("runs already"));
+    assert!(linux.undo(&undo).unwrap().ends_with("which ran already"));
 }
 
 #[test]
