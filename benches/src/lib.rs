@@ -1,1 +1,16 @@
-//! Criterion benches of this workspace.
+//! What the benches share: a made-up host, real cgroups of their own, CPU time as criterion's measure, and how numbers are
+//! printed.
+
+mod counting;
+mod groups;
+mod measure;
+mod number;
+mod scene;
+mod synthetic;
+
+pub use counting::{Counting, allocations};
+pub use groups::OwnGroups;
+pub use measure::{ThreadCpu, criterion};
+pub use number::{Limit, asked, print};
+pub use scene::Scene;
+pub use synthetic::SyntheticHost;
