@@ -1,6 +1,8 @@
 //! The agent: signals in, plans through the policy, effects on record, verified, kept or put back.
 
+mod aftermath;
 mod builder;
+mod decide;
 mod effects;
 mod event;
 mod run;
@@ -10,6 +12,7 @@ mod slot;
 mod tests;
 mod watches;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
@@ -24,25 +27,22 @@ pub use slot::GadgetCost;
 use crate::action::{Action, ActionError, Summary, summary};
 use crate::clock::Clock;
 use crate::ledger::{Diagnostic, Ending, Entry, Ledger, Outcome};
-use crate::model::{Assessment, Name};
+use crate::model::Name;
 use crate::plan::{Plan, PlanId, Plans};
-use crate::policy::{ApprovalInbox, GuardName, Permit, Policy, Request, Review, Verdict};
+use crate::policy::{ApprovalInbox, GuardName, Policy, Verdict};
 use crate::provider::SignalProvider;
 use crate::recording::Recorder;
 use crate::signal::{Reading, Signal};
 use crate::subject::Subject;
 use crate::units::Timestamp;
 use crate::world::World;
-use effects::{Fate, OpenEffect, outcome};
+use decide::is_news;
+use effects::OpenEffect;
 use slot::Slot;
-use std::borrow::Cow;
 use watches::Watches;
 
 /// Plans and assessments whose last record is remembered, so that repeats are not written again.
 const MAX_REMEMBERED: usize = 4_096;
-
-/// An unchanged subject's assessment is written no more often than this.
-const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Stands for the agent itself among those who watch subjects.
 const VERIFIER: usize = usize::MAX;
@@ -285,214 +285,6 @@ impl Agent {
         }
     }
 
-    fn look_after_effects(&mut self, now: Timestamp) {
-        if self.paused.is_none() {
-            let advanced = &mut self.scratch.advanced;
-            self.action.advance(now, &mut |plan, result| advanced.push((plan, result)));
-        }
-        while let Some((id, result)) = self.scratch.advanced.pop() {
-            self.went_on(id, result, now);
-        }
-        let releases = std::mem::take(&mut self.scratch.releases);
-        let mut index = 0;
-        while let Some(effect) = self.open.get_mut(index) {
-            let mut fate = effect.judge(now, &self.world, self.max_hold);
-            let orphaned = self.slots.get(effect.gadget).is_none_or(Slot::is_down);
-            if fate == Fate::Stays && (releases.contains(&effect.id()) || orphaned) {
-                fate = Fate::PutBack(effect.ending_when_released());
-            }
-            index += usize::from(!self.carry_out(index, fate, now));
-        }
-        self.scratch.releases = releases;
-        self.scratch.releases.clear();
-    }
-
-    /// Does with an open effect what is to become of it; true if it is over.
-    fn carry_out(&mut self, index: usize, fate: Fate, now: Timestamp) -> bool {
-        let Some(effect) = self.open.get(index) else { return false };
-        let gadget = effect.gadget;
-        let outcome = match fate {
-            Fate::Stays => return false,
-            Fate::Over(ending) => {
-                let text = if ending == Ending::Met {
-                    "the expected change came"
-                } else {
-                    "the expected change did not come in time"
-                };
-                effect.outcome(ending, summary(format_args!("{text}")))
-            }
-            Fate::PutBack(_) if effect.undo == crate::action::Undo::Nothing => return false,
-            Fate::PutBack(ending) => match effect.put_back(&mut *self.action, ending) {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    self.note(format!("cannot put back plan {}: {}", effect.id(), chain(&error)));
-                    return false;
-                }
-            },
-        };
-        self.open.swap_remove(index);
-        self.end(outcome, Some(gadget), now);
-        true
-    }
-
-    /// An effect that takes time has gone on.
-    fn went_on(
-        &mut self,
-        id: PlanId,
-        result: Result<crate::action::Effect, ActionError>,
-        now: Timestamp,
-    ) {
-        let Some(index) = self.open.iter().position(|effect| effect.id() == id) else { return };
-        match result {
-            Ok(effect) => {
-                let open = &mut self.open[index];
-                open.complete = effect.complete;
-                (self.on_event)(Event::Done(&open.plan, &effect), &self.world);
-                let entry = Entry::Done { plan: id, effect: Cow::Borrowed(&effect) };
-                append(
-                    &mut self.ledger,
-                    now,
-                    &entry,
-                    &mut self.ledger_fails,
-                    &mut self.scratch.notes,
-                );
-            }
-            Err(error) => {
-                let effect = self.open.swap_remove(index);
-                let outcome = effect.outcome(Ending::Failed, text_of(&error));
-                self.end(outcome, Some(effect.gadget), now);
-            }
-        }
-    }
-
-    fn decide(&mut self, now: Timestamp) -> StepReport {
-        let mut proposals = std::mem::take(&mut self.scratch.proposals);
-        self.policy.arbitrate(&mut proposals);
-        let mut report = StepReport { proposed: proposals.len(), ..StepReport::default() };
-        for plan in proposals.drain(..) {
-            let incapable = self.action.supports(plan.step.kind()).err().map(|error| needs(&error));
-            let request = Request { now, world: &self.world, incapable };
-            let (review, permit) = self.policy.review(&plan, &request);
-            self.tell_review(&review, now);
-            report.awaiting += usize::from(review.verdict == Verdict::AwaitsApproval);
-            if let Some(permit) = permit {
-                report.done += usize::from(self.act(permit, now));
-            }
-        }
-        self.scratch.proposals = proposals;
-        report
-    }
-
-    fn tell_review(&mut self, review: &Review, now: Timestamp) {
-        let guard = review.decided_by().map(|(guard, _)| *guard);
-        let reviewed = &mut self.scratch.reviewed;
-        let before = reviewed.insert(review.plan.id, (review.verdict, guard, now));
-        if reviewed.len() > MAX_REMEMBERED {
-            forget_oldest(reviewed, |(_, _, at)| *at);
-        }
-        if before.is_some_and(|(verdict, by, _)| (verdict, by) == (review.verdict, guard)) {
-            return;
-        }
-        (self.on_event)(Event::Reviewed(review), &self.world);
-        let entry = Entry::Reviewed(Cow::Borrowed(review));
-        append(&mut self.ledger, now, &entry, &mut self.ledger_fails, &mut self.scratch.notes);
-    }
-
-    /// Does what is permitted; true if there is an effect now.
-    fn act(&mut self, permit: Permit, now: Timestamp) -> bool {
-        let plan = permit.plan().clone();
-        let gadget =
-            self.slots.iter().position(|slot| *slot.name() == plan.gadget).unwrap_or(usize::MAX);
-        let undo = match self.action.prepare(&plan) {
-            Ok(undo) => undo,
-            Err(error) => return self.was_not_done(&plan, gadget, &error, now),
-        };
-        let recorded = match self.ledger.intend(permit, undo.clone(), now) {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                self.note(format!(
-                    "plan {} is not done, for it cannot be recorded: {}",
-                    plan.id,
-                    chain(&error)
-                ));
-                return false;
-            }
-        };
-        self.policy.opened(&plan, &undo, now);
-        match self.action.apply(recorded) {
-            Ok(effect) => {
-                (self.on_event)(Event::Done(&plan, &effect), &self.world);
-                let entry = Entry::Done { plan: plan.id, effect: Cow::Borrowed(&effect) };
-                append(
-                    &mut self.ledger,
-                    now,
-                    &entry,
-                    &mut self.ledger_fails,
-                    &mut self.scratch.notes,
-                );
-                if let Some(slot) = self.slots.get_mut(gadget) {
-                    let notes = &mut self.scratch.notes;
-                    slot.done(&plan, now, &mut |diagnostic| notes.push(diagnostic));
-                }
-                self.open.push(OpenEffect::new(plan, undo, gadget, now, effect.complete));
-                true
-            }
-            Err(error) => self.was_not_done(&plan, gadget, &error, now),
-        }
-    }
-
-    fn was_not_done(
-        &mut self,
-        plan: &Plan,
-        gadget: usize,
-        error: &ActionError,
-        now: Timestamp,
-    ) -> bool {
-        let ending = match error {
-            ActionError::Stale { .. } => Ending::Gone,
-            ActionError::Yielded { setting, .. } => {
-                self.policy.yielded(plan.target.subject, *setting, now);
-                Ending::Yielded
-            }
-            _ => Ending::Failed,
-        };
-        self.end(outcome(plan, ending, text_of(error)), Some(gadget), now);
-        false
-    }
-
-    /// Puts the end of a plan on record and tells everybody. `gadget` is who learns from it.
-    fn end(&mut self, outcome: Outcome, gadget: Option<usize>, now: Timestamp) {
-        self.policy.ended(&outcome, now);
-        if let Some(slot) = gadget.and_then(|gadget| self.slots.get_mut(gadget)) {
-            let notes = &mut self.scratch.notes;
-            slot.learn(&outcome, now, &mut |diagnostic| notes.push(diagnostic));
-        }
-        (self.on_event)(Event::Ended(&outcome), &self.world);
-        let entry = Entry::Ended(Cow::Borrowed(&outcome));
-        if !append(&mut self.ledger, now, &entry, &mut self.ledger_fails, &mut self.scratch.notes)
-            && self.unwritten.len() < MAX_REMEMBERED
-        {
-            self.unwritten.push_back(outcome);
-        }
-    }
-
-    /// An end that the ledger could not take is written as soon as it can.
-    fn write_what_could_not_be_written(&mut self, now: Timestamp) {
-        while let Some(outcome) = self.unwritten.front() {
-            let entry = Entry::Ended(Cow::Borrowed(outcome));
-            if !append(
-                &mut self.ledger,
-                now,
-                &entry,
-                &mut self.ledger_fails,
-                &mut self.scratch.notes,
-            ) {
-                break;
-            }
-            self.unwritten.pop_front();
-        }
-    }
-
     fn note(&mut self, text: String) {
         self.scratch.notes.push(Diagnostic { part: AGENT, text: text.into() });
     }
@@ -509,19 +301,6 @@ impl Agent {
             (self.on_event)(Event::Noted(diagnostic), &self.world);
         }
         self.scratch.notes = notes;
-    }
-
-    /// Whether an expected change comes is for the agent to see, whatever its gadget wants to.
-    fn watch_effects(&mut self) {
-        let wanted = &mut self.scratch.wanted;
-        wanted.clear();
-        wanted.extend(self.open.iter().flat_map(OpenEffect::wants_to_see));
-        self.watches.replace(VERIFIER, wanted);
-    }
-
-    fn next_step(&self) -> Option<Timestamp> {
-        let looks = self.open.iter().map(|effect| effect.next_look(self.max_hold));
-        looks.chain(self.action.next_advance()).min()
     }
 }
 
@@ -559,48 +338,6 @@ fn append(
             }
             false
         }
-    }
-}
-
-/// True if an assessment says something else than the last one of this subject that was written.
-fn is_news(
-    assessed: &mut HashMap<(usize, Subject), (Name, u8, Timestamp)>,
-    gadget: usize,
-    assessment: &Assessment,
-) -> bool {
-    // Fifths: five levels tell a rising probability without a record for each digit.
-    let level = (assessment.probability.get() * 5.0) as u8;
-    let key = (gadget, assessment.subject);
-    if let Some((class, before, at)) = assessed.get(&key)
-        && ((*before == level && *class == assessment.class)
-            || assessment.at.since(*at) < ASSESS_EVERY)
-    {
-        return false;
-    }
-    assessed.insert(key, (assessment.class.clone(), level, assessment.at));
-    if assessed.len() > MAX_REMEMBERED {
-        forget_oldest(assessed, |(_, _, at)| *at);
-    }
-    true
-}
-
-/// Drops the older half, so that the cost of forgetting is spread over many insertions.
-fn forget_oldest<K: Eq + std::hash::Hash, V>(
-    map: &mut HashMap<K, V>,
-    at: impl Fn(&V) -> Timestamp,
-) {
-    let mut times: Vec<Timestamp> = map.values().map(&at).collect();
-    let middle = times.len() / 2;
-    let (_, &mut median, _) = times.select_nth_unstable(middle);
-    map.retain(|_, value| at(value) > median);
-}
-
-/// What a backend lacks, in its own words.
-fn needs(error: &ActionError) -> Name {
-    match error {
-        ActionError::Unsupported { needs, .. } => Cow::Borrowed(needs),
-        ActionError::Missing { capability, .. } => Cow::Borrowed(capability),
-        other => Cow::Owned(other.to_string()),
     }
 }
 
