@@ -78,8 +78,10 @@ impl Host<'_> {
             StepKind::Hook if self.settings.hooks.is_empty() => {
                 Err(Lack::Needs("a hook that is configured"))
             }
-            StepKind::Restart if self.settings.restarts.is_empty() => {
-                Err(Lack::Needs("a restart that is configured"))
+            StepKind::Restart
+                if self.settings.restarts.is_empty() && !self.settings.bus.exists() =>
+            {
+                Err(Lack::Needs("systemd on the system bus, or a restart that is configured"))
             }
             StepKind::Hook | StepKind::Restart => Ok(()),
             _ => Err(Lack::Needs("a backend that knows this step")),

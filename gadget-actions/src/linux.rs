@@ -20,6 +20,7 @@ use crate::error::unsupported;
 use crate::job::Job;
 use crate::process::{Ending, MAX_HELD, Means, Pool};
 use crate::runtime::Collector;
+use crate::service::SYSTEM_BUS;
 
 /// The most effects that can be under way at the same time.
 pub(crate) const MAX_UNDER_WAY: usize = 64;
@@ -85,6 +86,7 @@ pub(crate) struct Settings {
     pub(crate) hooks: BTreeMap<String, Argv>,
     pub(crate) collectors: BTreeMap<String, Collector>,
     pub(crate) restarts: BTreeMap<String, Argv>,
+    pub(crate) bus: PathBuf,
     pub(crate) timeout: Duration,
 }
 
@@ -104,6 +106,7 @@ impl Linux {
             hooks: BTreeMap::new(),
             collectors: BTreeMap::new(),
             restarts: BTreeMap::new(),
+            bus: SYSTEM_BUS.into(),
             timeout: TIMEOUT,
         };
         LinuxBuilder { proc: "/proc".into(), cgroup: None, settings }
@@ -324,7 +327,14 @@ impl LinuxBuilder {
         self
     }
 
-    /// How long a configured program may run before it is killed with its process group. Default 30 s; zero kills it the
+    /// Reaches systemd at this socket. Default `/run/dbus/system_bus_socket`.
+    pub fn system_bus(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.settings.bus = socket.into();
+        self
+    }
+
+    /// How long a restart through systemd, or a configured program, may take; a program
+    /// is killed then, with its process group. Default 30 s; zero kills it the
     /// next time that it is looked at; slow services want more.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;

@@ -5,7 +5,8 @@ use gadget_core::{
 };
 
 use crate::linux::MAX_UNDER_WAY;
-use crate::testing::{Child, act, eventually, finish, identity, plan};
+use crate::process::Target;
+use crate::testing::{Child, act, eventually, finish, identity, plan, proc};
 
 const NOW: Timestamp = Timestamp::from_secs(2_000);
 const TICK: Duration = Duration::from_millis(100);
@@ -74,16 +75,16 @@ fn kill_ends_a_process_and_says_so_once_it_has_ended() {
 
 #[test]
 fn a_tree_is_asked_then_killed_with_those_who_lost_their_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
     // The middle one takes SIGTERM, so that its child has another parent by the time of SIGKILL.
-    let mut root = Child::script(
-        "trap '' TERM; (trap - TERM; sh -c \"trap '' TERM; exec sleep 1000.125\" & wait) & sleep 0.3; echo ready; exec sleep 1000",
-    );
-    let orphan = || {
-        let found =
-            std::process::Command::new("pgrep").args(["-f", "^sleep 1000.125$"]).output().unwrap();
-        String::from_utf8(found.stdout).unwrap().trim().parse::<u32>().ok()
-    };
-    let held = identity(orphan().unwrap());
+    let mut root = Child::script(&format!(
+        "trap '' TERM; (trap - TERM; (trap '' TERM; exec sleep 1000) & echo $! > {0}; wait) & \
+         while ! [ -s {0} ]; do sleep 0.01; done; echo ready; exec sleep 1000",
+        pid.display()
+    ));
+    let orphan = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    let held = identity(orphan);
     let mut linux = crate::linux();
     let mut plan = plan(Step::Terminate { grace: GRACE }, subject(&root), "storm");
     plan.target.reach = Reach::Tree;
@@ -93,7 +94,7 @@ fn a_tree_is_asked_then_killed_with_those_who_lost_their_parent() {
     let [Ok(effect)] = &results[..] else { panic!("{results:?}") };
     assert!(effect.summary.ends_with("(storm) and its descendants ended on SIGKILL"), "{effect:?}");
     assert_eq!(root.ended_by(), Some(9));
-    assert!(orphan().is_none_or(|pid| identity(pid) != held));
+    assert!(Target::open(proc(), held).is_err());
 }
 
 #[test]
@@ -171,8 +172,10 @@ fn attributes_come_back_as_they_were() {
     let proc = format!("/proc/{}", child.pid());
     let adjust = || std::fs::read_to_string(format!("{proc}/oom_score_adj")).unwrap();
     let before = adjust();
+    // It inherits ours, which is not 0 where tests run in the background.
+    let nice = rustix::process::getpriority_process(None).unwrap();
     for (step, line) in [
-        (Step::SetNice { to: 7 }, "nice value of PID (x) 0 -> 7"),
+        (Step::SetNice { to: 7 }, &*format!("nice value of PID (x) {nice} -> 7")),
         (Step::SetIoPriority { class: 3, level: 4 }, "IO priority of PID (x) 0:0 -> 3:0"),
         (Step::SetAffinity { cpus: 1 }, "affinity of PID (x) "),
         (Step::SetOomScoreAdj { to: raise }, "oom_score_adj of PID (x) "),

@@ -6,12 +6,14 @@ use std::time::Duration;
 use gadget_core::{Action as _, ActionError, Effect, Step, Subject, Timestamp};
 
 use crate::linux::Linux;
+use crate::process::Stat;
 use crate::runtime::Collector;
-use crate::testing::{Child, act, eventually, finish, identity, plan};
+use crate::testing::{Child, act, eventually, finish, identity, plan, proc};
 use crate::{Argv, NotAbsolute};
 
 const NOW: Timestamp = Timestamp::from_secs(2_000);
-const TICK: Duration = Duration::from_millis(100);
+// As fast as `finish` looks, so that a slow machine costs a program none of its time.
+const TICK: Duration = Duration::from_millis(10);
 
 fn argv<const N: usize>(argv: [&str; N]) -> Argv {
     Argv::new(argv).unwrap()
@@ -48,9 +50,12 @@ fn a_hook_gets_its_target_as_arguments_without_a_shell_in_between() {
 
 #[test]
 fn a_hook_that_fails_or_runs_too_long_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
+    let hangs = format!("sleep 1000 & echo $! > {}; wait", pid.display());
     let mut linux = Linux::builder()
         .hook("fails", argv(["/bin/false"]))
-        .hook("hangs", argv(["/bin/sh", "-c", "sleep 1000.375 & wait"]))
+        .hook("hangs", argv(["/bin/sh", "-c", &hangs]))
         .hook("missing", argv(["/nonexistent"]))
         .timeout(Duration::from_secs(2))
         .build();
@@ -60,11 +65,14 @@ fn a_hook_that_fails_or_runs_too_long_is_an_error() {
     run(&mut linux, "fails").unwrap();
     assert!(matches!(only(&mut linux), Err(ActionError::System { .. })));
     run(&mut linux, "hangs").unwrap();
+    let written = || std::fs::read_to_string(&pid).unwrap_or_default();
+    eventually("it has a child", || written().ends_with('\n'));
     let Err(ActionError::System { source, .. }) = only(&mut linux) else { panic!() };
     assert_eq!(source.kind(), std::io::ErrorKind::TimedOut);
     // With all of its process group.
+    let pid = written().trim().parse().unwrap();
     eventually("its child has ended too", || {
-        Command::new("pgrep").args(["-f", "^sleep 1000.375$"]).output().unwrap().stdout.is_empty()
+        Stat::of(proc(), pid).is_none_or(|stat| stat.state == b'Z')
     });
 }
 

@@ -1,5 +1,10 @@
 //! Real permits for steps on real targets.
-#![allow(dead_code, unreachable_pub, reason = "each test that shares this uses its own part of it")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "a test that shares this uses a part of it, and panics when that fails"
+)]
 
 use gadget_core::{
     Action, CgroupIdentity, CgroupVersion, Change, Evidence, Expectation, HostFacts, Ledger, Plan,
