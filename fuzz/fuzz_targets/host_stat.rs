@@ -1,0 +1,12 @@
+//! `/proc/stat`.
+
+#![no_main]
+
+use std::path::Path;
+
+use gadget_signals::parse;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    let _ = parse::host_stat(text, Path::new("stat"), 100);
+});

@@ -1,0 +1,14 @@
+//! `memory.stat` of both versions.
+
+#![no_main]
+
+use std::path::Path;
+
+use gadget_signals::parse;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    let path = Path::new("memory.stat");
+    let _ = parse::memory_stat_v1(text, path);
+    let _ = parse::memory_stat_v2(text, path);
+});

@@ -1,0 +1,12 @@
+//! `/proc/self/mountinfo`, as far as cgroups are in it.
+
+#![no_main]
+
+use std::path::Path;
+
+use gadget_signals::parse;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    let _ = parse::mountinfo(text, Path::new("mountinfo"));
+});
