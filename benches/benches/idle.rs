@@ -1,6 +1,7 @@
 //! Agents at rest, side by side for a minute: the Oracle on a host with 500 more processes and 200 limited cgroups, the
 //! memory guard alone, and what else people install for the same, where it is installed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -26,9 +27,11 @@ const MEASURED: Duration = Duration::from_secs(60);
 const EXPORTER: &str = "127.0.0.1:19100";
 const SCRAPE_EVERY: Duration = Duration::from_secs(15);
 
-/// Set for a child: which agent to be, and where its ledger lies.
+/// Set for a child: which agent to be, where its ledger lies, and which cgroups it watches: only our own, for what others
+/// on this machine do to theirs is not rest.
 const ROLE: &str = "GADGET_IDLE_ROLE";
 const LEDGER: &str = "GADGET_IDLE_LEDGER";
+const CGROUPS: &str = "GADGET_IDLE_CGROUPS";
 
 fn main() -> Result<()> {
     if let Ok(role) = std::env::var(ROLE) {
@@ -39,7 +42,7 @@ fn main() -> Result<()> {
     }
     let groups = OwnGroups::make(GROUPS, Bytes::from_mib(64))
         .context("SKIPPED idle/*: no cgroups can be made here");
-    let Ok(_groups) = groups.inspect_err(|error| eprintln!("{error:#}")) else { return Ok(()) };
+    let Ok(groups) = groups.inspect_err(|error| eprintln!("{error:#}")) else { return Ok(()) };
     let life = (WARM_UP + MEASURED).as_secs() + 120;
     let _sleepers = (0..PROCESSES)
         .map(|_| Program::start(Command::new("sleep").arg(life.to_string())))
@@ -49,7 +52,9 @@ fn main() -> Result<()> {
     let ledgers = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let agent = |role: &str| {
         let ledger = ledgers.path().join(role);
-        Program::start(Command::new(&exe).env(ROLE, role).env(LEDGER, ledger))
+        Program::start(
+            Command::new(&exe).env(ROLE, role).env(LEDGER, ledger).env(CGROUPS, groups.path()),
+        )
     };
     let (oracle, guard) = (agent("oracle")?, agent("guard")?);
     let earlyoom = peer(Command::new("earlyoom").args(["--dryrun", "-r", "0"]));
@@ -62,10 +67,18 @@ fn main() -> Result<()> {
     let before = agents.map(|agent| agent.and_then(Program::cpu));
     rest(MEASURED, exporter_runs);
     let after = agents.map(|agent| agent.and_then(Program::cpu));
+    let minute = |spent: Duration| spent.as_secs_f64() * 1e3 * 60.0 / MEASURED.as_secs_f64();
     let cpu = |index: usize| {
-        let spent = after[index].zip(before[index]).map(|(after, before)| after - before);
-        spent.map(|spent| spent.as_secs_f64() * 1e3 * 60.0 / MEASURED.as_secs_f64())
+        let (after, before) = after[index].as_ref().zip(before[index].as_ref())?;
+        Some(minute(after.values().sum::<Duration>() - before.values().sum::<Duration>()))
     };
+    for (thread, spent) in after[0].iter().flatten() {
+        let before = before[0].as_ref().and_then(|before| before.get(thread));
+        println!(
+            "oracle, {thread}: {:.1} ms",
+            minute(*spent - before.copied().unwrap_or_default())
+        );
+    }
     let of = |name: &str, index: usize| cpu(index).map(|cpu| format!("{name} {cpu:.1} ms"));
     let peers: Vec<_> = [of("earlyoom", 2), of("node-exporter", 3)].into_iter().flatten().collect();
     let running =
@@ -136,14 +149,16 @@ impl Program {
         command.spawn().map(Self).with_context(|| format!("cannot start {}", name.display()))
     }
 
-    /// CPU time of all its threads, by the scheduler's own count (field 1 of `schedstat`, in ns). `None` once it ended.
-    fn cpu(&self) -> Option<Duration> {
-        let mut sum = 0;
+    /// CPU time of its threads, by the scheduler's own count (field 1 of `schedstat`, in ns). `None` once it ended.
+    fn cpu(&self) -> Option<BTreeMap<String, Duration>> {
+        let mut threads = BTreeMap::<_, Duration>::new();
         for task in fs::read_dir(format!("/proc/{}/task", self.0.id())).ok()?.flatten() {
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            sum += text.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
+            let read = |file| fs::read_to_string(task.path().join(file)).ok();
+            let spent = read("schedstat")?.split_ascii_whitespace().next()?.parse().ok()?;
+            *threads.entry(read("comm")?.trim().to_owned()).or_default() +=
+                Duration::from_nanos(spent);
         }
-        Some(Duration::from_nanos(sum))
+        Some(threads)
     }
 
     /// A number in kB from one of its files.
@@ -176,8 +191,9 @@ fn be_agent(role: &str) -> Result<()> {
         .provider(HostMemoryProvider::host()?, Duration::from_secs(2))
         .provider(PressureProvider::host()?, Duration::from_secs(2));
     if role == "oracle" {
+        let cgroups = std::env::var(CGROUPS).context("the parent says which cgroups to watch")?;
         builder = builder
-            .provider(Cgroups::detect()?, Duration::from_secs(2))
+            .provider(Cgroups::detect()?.subtree(&cgroups), Duration::from_secs(2))
             .provider(Processes::detect()?, Duration::from_secs(10));
     }
     let mut agent = builder.build()?;
