@@ -67,6 +67,10 @@ pub enum Setting {
 /// What puts an effect back. Written to the ledger before the effect happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "boxing would allocate on the path from forecast to action"
+)]
 pub enum Undo {
     /// The step changes nothing lasting, or cannot be undone.
     Nothing,
