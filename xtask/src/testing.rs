@@ -64,12 +64,13 @@ pub(crate) struct Counts {
 impl Counts {
     /// Reads a summary line of cargo test (`test result: ok. 5 passed; ...`) or of nextest
     /// (`Summary [ 1.2s] 5 tests run: 5 passed, ...`).
+    ///
+    /// What nextest shows of a test that failed is indented, the summary of its own program too: that counts already.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let line = without_escapes(line);
-        let line = line.trim();
         let counts = match line.strip_prefix("test result:") {
             Some(rest) => rest,
-            None => line.strip_prefix("Summary [")?.split_once("run:")?.1,
+            None => line.trim_start().strip_prefix("Summary [")?.split_once("run:")?.1,
         };
         let number_before = |words: &[&str]| {
             let parts = counts.split([';', ',', '.', '(']).map(str::trim);
@@ -146,6 +147,8 @@ mod tests {
     #[test]
     fn a_line_that_only_speaks_of_passing_is_no_summary() {
         assert_eq!(Counts::parse("5 passed, 2 failed"), None);
+        let shown = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured";
+        assert_eq!(Counts::parse(shown), None);
         assert_eq!(Counts::parse("        PASS [   0.003s] xtask readme::tests::x"), None);
     }
 
