@@ -1,8 +1,9 @@
 //! The providers that fit this host, chosen and explained.
 
+use std::path::Path;
 use std::time::Duration;
 
-use gadget_core::{SignalError, SignalProvider};
+use gadget_core::{Resource, SignalError, SignalProvider, Subject};
 
 use crate::cgroup::{CgroupLayout, Cgroups};
 use crate::oom::OomWatch;
@@ -34,7 +35,8 @@ impl HostProviders {
     /// kills. With `subtrees` only those cgroups and what is below them, and not the host as a whole: nothing is foreseen
     /// for it that way, and nothing done.
     ///
-    /// A stall is told by a trigger of the kernel where it serves one promptly, and by a [`StallWatch`] else.
+    /// A stall, of the host or of each of `subtrees` that exists by now, is told by a trigger of the kernel where it
+    /// serves one promptly, and by a [`StallWatch`] else.
     ///
     /// # Errors
     /// Only if the host's memory is wanted and cannot be read; everything else that is missing is said in
@@ -60,10 +62,19 @@ impl HostProviders {
                 found.add(cpu, 5 * second, "/proc/stat and loadavg".to_owned());
             }
         }
-        if let Some(stalls) = found.stalls() {
-            found.chosen.push(stalls);
-        }
         let layout = found.got("cgroups", CgroupLayout::detect());
+        if subtrees.is_empty() {
+            found.add_stalls("/proc/pressure/memory".as_ref(), Subject::Host);
+        }
+        for path in subtrees {
+            let group = layout.as_ref().and_then(|layout| {
+                Some((layout.pressure_file(path, Resource::Memory)?, layout.id_of(path)?))
+            });
+            match group {
+                Some((file, id)) => found.add_stalls(&file, Subject::Cgroup(id)),
+                None => found.missing.push(format!("without stalls of {path}: not there yet")),
+            }
+        }
         if let Some(layout) = &layout
             && let Some(cgroups) = found.got("cgroups", Cgroups::of(layout.clone()))
         {
@@ -83,17 +94,21 @@ impl HostProviders {
         Ok(found)
     }
 
-    fn stalls(&mut self) -> Option<Chosen> {
-        let every = Duration::from_secs(1);
-        if let Ok(trigger) = PsiTrigger::host_memory()
+    /// 150 ms of stall on memory within 1 s.
+    fn add_stalls(&mut self, file: &Path, subject: Subject) {
+        let (stall, window) = (Duration::from_millis(150), Duration::from_secs(1));
+        if let Ok(trigger) = PsiTrigger::at(file, subject, Resource::Memory, stall, window)
             && trigger.is_prompt()
         {
             let decided = trigger.describe();
-            return Some(Chosen { provider: Box::new(trigger), every, decided });
+            self.add(trigger, window, decided);
+            return;
         }
-        let watch = self.got("stalls", StallWatch::host_memory())?;
-        let decided = watch.describe();
-        Some(Chosen { provider: Box::new(watch), every, decided })
+        let watch = StallWatch::at(file, subject, Resource::Memory, stall, window);
+        if let Some(watch) = self.got("stalls", watch) {
+            let decided = watch.describe();
+            self.add(watch, window, decided);
+        }
     }
 
     fn add(&mut self, provider: impl SignalProvider + 'static, every: Duration, decided: String) {

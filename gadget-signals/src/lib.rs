@@ -1,4 +1,26 @@
 //! Signal providers: what a Linux host says of its memory, CPU, IO, cgroups and processes.
+//!
+//! Each provider is a [`SignalProvider`](gadget_core::SignalProvider) that an agent asks; it reads the kernel's files
+//! and never changes anything. [`HostProviders`] chooses those that fit the host and says what it decided.
+//!
+//! ```
+//! use gadget_core::{Reading, Scope, SignalProvider, Signals, Timestamp};
+//! use gadget_signals::HostMemoryProvider;
+//!
+//! let now = Timestamp::from_secs(1); // an agent's clock tells it
+//! let mut signals = Signals::at(now);
+//! HostMemoryProvider::host()?.sample(now, Scope::Everything, &mut signals)?;
+//! for signal in &signals {
+//!     if let Reading::HostMemory(memory) = &signal.reading {
+//!         println!("{} of {} available", memory.available, memory.total);
+//!     }
+//! }
+//! # Ok::<(), gadget_core::SignalError>(())
+//! ```
+//!
+//! Readers are rooted at a path, so that a made-up tree can stand in for `/proc` and `/sys/fs/cgroup`. Files are kept
+//! open within a bound and read into kept memory: once warm a sweep allocates nothing. A process or cgroup that vanishes
+//! is [`Gone`](gadget_core::Reading::Gone) and no error. The parsers are in [`parse`].
 
 mod cgroup;
 mod container;

@@ -18,7 +18,8 @@ use gadget_core::{
     Subject, Timestamp,
 };
 use gadget_signals::{
-    Calm, CgroupFiles, CgroupLayout, Cgroups, OomWatch, PsiTrigger, StallWatch, parse,
+    Calm, CgroupFiles, CgroupLayout, Cgroups, HostProviders, OomWatch, PsiTrigger, StallWatch,
+    parse,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -351,4 +352,15 @@ fn a_real_stall_is_told_by_the_watch_and_by_the_kernels_trigger() {
         matches!(provider.wait(Duration::from_millis(20)), Some(Ok(false)))
     };
     assert!(quiet(&mut watch) && quiet(&mut trigger), "gone is told once");
+}
+
+#[test]
+fn a_subtree_is_given_its_own_stall_watch() {
+    let Some(groups) = Groups::make() else { return };
+    let providers = HostProviders::for_memory(&[&groups.path, "/gadget-signals-none"]).unwrap();
+    let stalls = providers.chosen.iter().filter(|chosen| chosen.decided.contains(&groups.path));
+    let names: Vec<_> = stalls.map(|chosen| chosen.provider.name()).collect();
+    let stalls = usize::from(Path::new("/proc/pressure/memory").exists());
+    assert_eq!(names.len(), 1 + stalls, "cgroups and stalls of the subtree: {names:?}");
+    assert!(providers.missing.iter().any(|missing| missing.contains("/gadget-signals-none")));
 }

@@ -1,9 +1,10 @@
 //! Where this host's cgroups are: version 2, version 1, or both at once.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use gadget_core::{CgroupVersion, SignalError};
+use gadget_core::{CgroupId, CgroupVersion, Resource, SignalError};
 
 use crate::file::{Buffer, KernelFile};
 use crate::text::{lines, missing};
@@ -126,6 +127,24 @@ impl CgroupLayout {
     #[must_use]
     pub fn root(&self) -> &Path {
         self.mount(self.home()).map_or(Path::new(""), |mount| &mount.point)
+    }
+
+    /// The id of the group at `path`; `None` if there is none.
+    #[must_use]
+    pub fn id_of(&self, path: &str) -> Option<CgroupId> {
+        let metadata = fs::metadata(self.root().join(path.trim_matches('/'))).ok()?;
+        Some(CgroupId(metadata.ino()))
+    }
+
+    /// The pressure file of the group at `path`; `None` on a host without the unified hierarchy.
+    #[must_use]
+    pub fn pressure_file(&self, path: &str, resource: Resource) -> Option<PathBuf> {
+        let name = match resource {
+            Resource::Memory => "memory.pressure",
+            Resource::Cpu => "cpu.pressure",
+            Resource::Io => "io.pressure",
+        };
+        Some(self.mount(Controller::Unified)?.point.join(path.trim_matches('/')).join(name))
     }
 
     /// One line for a person: what was found.
