@@ -64,6 +64,8 @@ pub struct Report {
     pub calm: Option<Percentiles>,
     /// The innocent service from the first action, or from 85 % anonymous memory, to the end; benign: all of it.
     pub rescue: Option<Percentiles>,
+    /// A like service outside of the group, over the same time as `rescue`.
+    pub control: Option<Percentiles>,
     /// What the watcher cost.
     pub watcher: Option<Cost>,
     /// Length of the run, seconds.
@@ -74,6 +76,13 @@ impl Report {
     /// The innocent's p99 during the rescue over its calm p99.
     pub fn latency_ratio(&self) -> Option<f64> {
         Some(self.rescue?.p99_ms / self.calm?.p99_ms)
+    }
+
+    /// Whether the innocent kept its latency: its p99 during the rescue within [`LATENCY_LIMIT`] times its calm p99, or
+    /// within that of what a service without any memory trouble had at the same time, where the host was busier by then.
+    pub fn latency_kept(&self) -> Option<bool> {
+        let base = self.calm?.p99_ms.max(self.control.map_or(0.0, |control| control.p99_ms));
+        Some(self.rescue?.p99_ms <= LATENCY_LIMIT * base)
     }
 
     /// Writes `report.json` into the run's directory.
@@ -112,9 +121,14 @@ impl Report {
             format!("{:.1}", self.expected_s),
             forecast,
             self.action.as_ref().map_or("-".into(), |(at, step)| format!("{at:.1} {step}")),
-            format!("{} -> {}", percentiles(self.calm), percentiles(self.rescue)),
+            format!(
+                "{} -> {} ({})",
+                percentiles(self.calm),
+                percentiles(self.rescue),
+                percentiles(self.control)
+            ),
             self.latency_ratio().map_or("-".into(), |ratio| {
-                format!("{ratio:.1}{}", if ratio > LATENCY_LIMIT { " !" } else { "" })
+                format!("{ratio:.1}{}", if self.latency_kept() == Some(false) { " !" } else { "" })
             }),
         ]
     }
@@ -131,7 +145,7 @@ const HEADER: [&str; 12] = [
     "due, s",
     "forecast",
     "action, s",
-    "innocent p50 / p99, ms",
+    "innocent p50 / p99, ms (control)",
     "ratio",
 ];
 
@@ -181,9 +195,9 @@ pub fn numbers(reports: &[Report]) -> String {
             );
         };
         line(what, runs.iter().filter(|run| run.verdict.pass).count(), runs.len(), share);
-        let ratios: Vec<f64> = runs.iter().filter_map(|run| run.latency_ratio()).collect();
-        let within = ratios.iter().filter(|ratio| **ratio <= LATENCY_LIMIT).count();
-        line("p99 at most 3x calm", within, ratios.len(), 9);
+        let kept: Vec<bool> = runs.iter().filter_map(|run| run.latency_kept()).collect();
+        let good = kept.iter().filter(|kept| **kept).count();
+        line("p99 at most 3x calm or control", good, kept.len(), 9);
     }
     out
 }
@@ -266,6 +280,7 @@ mod tests {
             forecast: None,
             action: None,
             actions: 0,
+            control: latency(2.0),
             calm: latency(2.0),
             rescue: latency(p99_ms),
             watcher: None,
@@ -289,6 +304,9 @@ mod tests {
         assert!(
             numbers(&runs).lines().nth(1).unwrap().ends_with("| 0 of 1 | runs | 9 of 10 | fail")
         );
+        let mut busy = runs[0].clone();
+        busy.control = Some(Percentiles { count: 100, p50_ms: 1.0, p99_ms: 2.1 });
+        assert_eq!(busy.latency_kept(), Some(true), "its neighbours had it no better");
         assert!(table(&runs).contains("3.0 !"), "{}", table(&runs));
     }
 

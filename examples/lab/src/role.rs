@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
-use crate::sandbox::Sandbox;
 use crate::scenario::{Actor, Part, Places};
 
 /// One process of a running scenario.
@@ -38,10 +38,10 @@ impl Drop for Roles {
 
 impl Role {
     /// Starts it in its cgroups.
-    pub(crate) fn start(actor: &Actor, sandbox: &Sandbox) -> anyhow::Result<Self> {
+    pub(crate) fn start(actor: &Actor, groups: &[PathBuf]) -> anyhow::Result<Self> {
         let mut command = Command::new("/proc/self/exe");
         command.arg("load").arg("--name").arg(&actor.name);
-        for directory in sandbox.directories(&actor.group) {
+        for directory in groups {
             command.arg("--join").arg(directory);
         }
         let process = command

@@ -70,6 +70,7 @@ pub struct Run {
     sandbox: Sandbox,
     roles: Roles,
     latency: Latency,
+    control: Control,
     started: Instant,
     incident: Option<Instant>,
     oom: Option<Instant>,
@@ -79,6 +80,14 @@ pub struct Run {
     peak: u64,
     over: Option<Instant>,
     timed_out: bool,
+}
+
+/// A service like the innocent one, outside of all groups: what neighbours on this host do to latency, it feels too.
+#[derive(Debug)]
+struct Control {
+    // Before the client, which waits for the answer that the service owes it.
+    _service: Roles,
+    latency: Latency,
 }
 
 impl Run {
@@ -105,13 +114,19 @@ impl Run {
         }
         let mut roles = Roles(Vec::new());
         for actor in &plan.actors {
-            roles.0.push(Role::start(actor, &sandbox)?);
+            roles.0.push(Role::start(actor, &sandbox.directories(&actor.group))?);
         }
-        for role in &mut roles.0 {
+        let mut control = Roles(vec![Role::start(&plan.control(&places), &[])?]);
+        sandbox.guardian().process(control.0[0].pid)?;
+        for role in roles.0.iter_mut().chain(&mut control.0) {
             role.wait_ready()?;
         }
         let latency =
             Latency::start(&places.socket).context("cannot reach the innocent service")?;
+        let control = Control {
+            latency: Latency::start(&places.control).context("cannot reach the control")?,
+            _service: control,
+        };
         for role in &mut roles.0 {
             if !matches!(role.part, Part::Culprit | Part::Worker) {
                 role.go().ok();
@@ -125,6 +140,7 @@ impl Run {
             sandbox,
             roles,
             latency,
+            control,
             started: Instant::now(),
             incident: None,
             oom: None,
@@ -328,6 +344,7 @@ impl Run {
             watcher.stop();
         }
         self.latency.stop();
+        self.control.latency.stop();
         let said = self.said();
         let acted = said.iter().find(|line| line.acted());
         let incident = self.incident.unwrap_or(now);
@@ -362,6 +379,7 @@ impl Run {
             actions: said.iter().filter(|line| line.acted()).count(),
             calm: self.latency.between(self.started, incident),
             rescue: rescue.and_then(|from| self.latency.between(from, now)),
+            control: rescue.and_then(|from| self.control.latency.between(from, now)),
             watcher: cost,
             duration_s: (now - self.started).as_secs_f64(),
         };

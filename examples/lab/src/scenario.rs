@@ -125,6 +125,8 @@ pub(crate) struct Plan {
     /// Bytes per second the culprit takes near the end; what "no longer grows" is measured against.
     pub(crate) rate: f64,
     pub(crate) actors: Vec<Actor>,
+    /// The load of the innocent among them.
+    innocent: Load,
     /// Child groups and their own limits.
     pub(crate) groups: Vec<(String, Option<Size>)>,
 }
@@ -150,6 +152,15 @@ impl Plan {
         plan
     }
 
+    /// The innocent service once more, for outside of the groups.
+    pub(crate) fn control(&self, places: &Places) -> Actor {
+        let mut load = self.innocent.clone();
+        if let Load::Service { socket, .. } = &mut load {
+            socket.clone_from(&places.control);
+        }
+        actor(Part::Bystander, "control", load)
+    }
+
     fn split(&mut self, scenario: Scenario, limit: Size) {
         for actor in &mut self.actors {
             actor.group = match actor.part {
@@ -169,6 +180,7 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     pub(crate) socket: std::path::PathBuf,
+    pub(crate) control: std::path::PathBuf,
     pub(crate) classes: std::path::PathBuf,
     pub(crate) flood: std::path::PathBuf,
 }
@@ -179,6 +191,7 @@ impl Places {
         let scratch = sandbox.scratch();
         Self {
             socket: scratch.join("s"),
+            control: scratch.join("c"),
             classes: scratch.to_owned(),
             flood: std::env::var_os("LAB_DISK").map_or_else(|| scratch.join("flood"), Into::into),
         }
@@ -243,9 +256,16 @@ impl Draft {
             working_set: Size(self.innocent),
             scratch: Size(256 << 10),
         };
-        actors.push(actor(Part::Innocent, "checkout-api", innocent));
+        actors.push(actor(Part::Innocent, "checkout-api", innocent.clone()));
         actors.push(actor(Part::Big, "search-index", hold(self.big)));
-        Plan { calm, expected: Duration::from_secs_f64(expected), rate, actors, groups: Vec::new() }
+        Plan {
+            calm,
+            expected: Duration::from_secs_f64(expected),
+            rate,
+            actors,
+            innocent,
+            groups: Vec::new(),
+        }
     }
 
     /// What is left of the limit beside the innocent, the big one and `others` bytes in `processes` more processes.
@@ -420,7 +440,12 @@ mod tests {
     use super::*;
 
     fn plan(scenario: Scenario, seed: u64, limit: u64) -> Plan {
-        let places = Places { socket: "/s".into(), classes: "/c".into(), flood: "/f".into() };
+        let places = Places {
+            socket: "/s".into(),
+            control: "/x".into(),
+            classes: "/c".into(),
+            flood: "/f".into(),
+        };
         Plan::new(scenario, seed, Size(limit), Layout::Shared, &places)
     }
 
