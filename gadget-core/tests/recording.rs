@@ -1,4 +1,5 @@
 //! A recording replayed: exact, and the same as what the live agent decided.
+#![allow(clippy::unwrap_used, reason = "what fails to set up fails the test")]
 
 use std::path::Path;
 use std::sync::Arc;

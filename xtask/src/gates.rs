@@ -93,6 +93,7 @@ fn clippy(workspace: &Workspace) -> Result<Verdict> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--keep-going",
         "--",
         "-D",
         "warnings",

@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// What this thread has allocated so far, growth of what it had included.
-pub fn allocations() -> u64 {
+pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
