@@ -5,13 +5,16 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use gadget_core::{
-    Assessment, Event, MemoryLimit, Opinion, Plan, Review, Subject, Target, Timestamp, Verdict,
-    World,
+    Assessment, CgroupMemory, Event, MemoryLimit, Opinion, Plan, Review, Subject, Target,
+    Timestamp, Verdict, World,
 };
 use serde_json::{Map, Value, json};
 
 /// A forecast that has not changed its class is said again after this time.
 const SAY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A forecast less likely than this is said to a person when its class changes, and not again.
+const LIKELY: f64 = 0.1;
 
 /// Subjects whose last forecast is remembered.
 const MAX_REMEMBERED: usize = 4_096;
@@ -47,7 +50,10 @@ impl<W: Write> Voice<W> {
         let before = self.said.get(&assessment.subject);
         let changed =
             before.map_or(assessment.eta.is_some(), |(class, _)| *class != assessment.class);
-        let again = assessment.eta.is_some()
+        // A person is not told each second what is hardly likely; a program gets every forecast.
+        let likely = self.json || assessment.probability.get() >= LIKELY;
+        let again = likely
+            && assessment.eta.is_some()
             && before.is_some_and(|(_, at)| assessment.at.since(*at) >= SAY_AGAIN);
         if changed || again {
             if self.said.len() >= MAX_REMEMBERED {
@@ -78,6 +84,25 @@ fn subject_json(subject: Subject, name: &str) -> Value {
 
 fn target_json(target: &Target) -> Value {
     subject_json(target.subject, &target.name)
+}
+
+/// How much is seen.
+struct Seen {
+    processes: usize,
+    cgroups: usize,
+    /// Cgroups with a memory limit of their own.
+    limited: usize,
+}
+
+impl Seen {
+    fn of(world: &World) -> Self {
+        let limit = |memory: CgroupMemory| memory.max.bytes().is_some();
+        Self {
+            processes: world.processes().count(),
+            cgroups: world.cgroups().count(),
+            limited: world.cgroups().filter(|(_, cgroup)| cgroup.memory.is_some_and(limit)).count(),
+        }
+    }
 }
 
 /// Memory in use and the limit that holds, where both are known.
@@ -192,6 +217,10 @@ fn to_json(event: &Event<'_>, world: &World) -> Value {
         Event::Noted(diagnostic) => {
             json!({"kind": "note", "part": diagnostic.part, "text": diagnostic.text})
         }
+        Event::Alive => {
+            let seen = Seen::of(world);
+            json!({"kind": "alive", "processes": seen.processes, "cgroups": seen.cgroups, "limited": seen.limited})
+        }
         other => json!({"kind": "other", "text": other.to_string()}),
     }
 }
@@ -231,6 +260,12 @@ fn to_text(event: &Event<'_>, world: &World) -> String {
             format!("outcome   {} {:?}: {}", outcome.plan, outcome.ending, outcome.summary)
         }
         Event::Noted(diagnostic) => format!("note      {}: {}", diagnostic.part, diagnostic.text),
+        Event::Alive => {
+            let Seen { processes, cgroups, limited } = Seen::of(world);
+            format!(
+                "alive     sees {processes} processes and {cgroups} cgroups, {limited} of them with a limit"
+            )
+        }
         other => format!("other     {other}"),
     }
 }

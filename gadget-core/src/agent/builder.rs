@@ -208,6 +208,7 @@ impl AgentBuilder {
             paused: None,
             ledger_fails: false,
             awaiting: false,
+            sign_due: None,
             finished: false,
         };
         if self.replaying {

@@ -26,6 +26,8 @@ pub enum Event<'a> {
     Ended(&'a Outcome),
     /// Something about the agent itself.
     Noted(&'a Diagnostic),
+    /// A sign of life: a few seconds after the first signal, then every minute. Not in the ledger.
+    Alive,
 }
 
 /// One line for people.
@@ -67,6 +69,7 @@ impl fmt::Display for Event<'_> {
             Self::Ended(outcome) => {
                 write!(f, "ended: {} {:?}: {}", outcome.plan, outcome.ending, outcome.summary)
             }
+            Self::Alive => f.write_str("alive"),
             Self::Noted(diagnostic) => write!(f, "{}: {}", diagnostic.part, diagnostic.text),
         }
     }

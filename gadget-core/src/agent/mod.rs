@@ -44,6 +44,10 @@ use watches::Watches;
 /// Plans and assessments whose last record is remembered, so that repeats are not written again.
 const MAX_REMEMBERED: usize = 4_096;
 
+/// When an agent says that it is alive.
+const FIRST_SIGN: Duration = Duration::from_secs(5);
+const SIGN_EVERY: Duration = Duration::from_secs(60);
+
 /// Stands for the agent itself among those who watch subjects.
 const VERIFIER: usize = usize::MAX;
 
@@ -75,6 +79,7 @@ pub struct Agent {
     ledger_fails: bool,
     /// Plans wait for a person, as of the last step.
     awaiting: bool,
+    sign_due: Option<Timestamp>,
     finished: bool,
 }
 
@@ -130,6 +135,7 @@ impl Agent {
         self.look_after_effects(now);
         let mut report = self.decide(now);
         self.watch_effects();
+        self.give_sign_of_life(now);
         self.awaiting = report.awaiting > 0;
         self.say_notes(now);
         report.open = self.open.len();
@@ -282,6 +288,14 @@ impl Agent {
                     append(&mut self.ledger, now, &entry, &mut self.ledger_fails, notes);
                 }
             }
+        }
+    }
+
+    fn give_sign_of_life(&mut self, now: Timestamp) {
+        let due = *self.sign_due.get_or_insert(now + FIRST_SIGN);
+        if now >= due {
+            self.sign_due = Some(now + SIGN_EVERY);
+            (self.on_event)(Event::Alive, &self.world);
         }
     }
 
