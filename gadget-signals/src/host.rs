@@ -7,7 +7,7 @@ use gadget_core::{Resource, SignalError, SignalProvider, Subject};
 
 use crate::cgroup::{CgroupLayout, Cgroups};
 use crate::oom::OomWatch;
-use crate::pressure::{PressureProvider, PsiTrigger, StallWatch};
+use crate::pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
 use crate::process::Processes;
 use crate::system::{HostCpuProvider, HostMemoryProvider};
 
@@ -64,14 +64,17 @@ impl HostProviders {
         }
         let layout = found.got("cgroups", CgroupLayout::detect());
         if subtrees.is_empty() {
-            found.add_stalls("/proc/pressure/memory".as_ref(), Subject::Host);
+            found.add_stalls("/proc/pressure/memory".as_ref(), Subject::Host, Headroom::host());
         }
         for path in subtrees {
             let group = layout.as_ref().and_then(|layout| {
-                Some((layout.pressure_file(path, Resource::Memory)?, layout.id_of(path)?))
+                let headroom = Headroom::of_cgroup(layout, path);
+                Some((layout.pressure_file(path, Resource::Memory)?, layout.id_of(path)?, headroom))
             });
             match group {
-                Some((file, id)) => found.add_stalls(&file, Subject::Cgroup(id)),
+                Some((file, id, headroom)) => {
+                    found.add_stalls(&file, Subject::Cgroup(id), headroom);
+                }
                 None => found.missing.push(format!("without stalls of {path}: not there yet")),
             }
         }
@@ -95,7 +98,12 @@ impl HostProviders {
     }
 
     /// 150 ms of stall on memory within 1 s.
-    fn add_stalls(&mut self, file: &Path, subject: Subject) {
+    fn add_stalls(
+        &mut self,
+        file: &Path,
+        subject: Subject,
+        headroom: Result<Headroom, SignalError>,
+    ) {
         let (stall, window) = (Duration::from_millis(150), Duration::from_secs(1));
         if let Ok(trigger) = PsiTrigger::at(file, subject, Resource::Memory, stall, window)
             && trigger.is_prompt()
@@ -106,6 +114,10 @@ impl HostProviders {
         }
         let watch = StallWatch::at(file, subject, Resource::Memory, stall, window);
         if let Some(watch) = self.got("stalls", watch) {
+            let watch = match headroom {
+                Ok(headroom) => watch.resting(headroom),
+                Err(_) => watch,
+            };
             let decided = watch.describe();
             self.add(watch, window, decided);
         }

@@ -39,6 +39,10 @@ pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};
 pub use oom::OomWatch;
-pub use pressure::{PressureProvider, PsiTrigger, StallWatch};
+pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
 pub use process::{Namespaces, ProcessFiles, Processes, runtime_of_exe, runtime_of_maps};
 pub use system::{HostCpuProvider, HostIoProvider, HostMemoryProvider};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

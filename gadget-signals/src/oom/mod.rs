@@ -20,8 +20,10 @@ use crate::parse;
 use crate::pressure::wait_for;
 use crate::text::missing;
 
-/// Without a call from the kernel the count is read this often.
-const AT_REST: Duration = Duration::from_secs(1);
+/// Where nobody calls the count is read this often.
+const UNCALLED: Duration = Duration::from_secs(1);
+/// Where the kernel calls it is read this often all the same, for kills outside of the groups that were asked for.
+const AT_REST: Duration = Duration::from_secs(5);
 /// After a call the count is read this often for a while: version 1 calls before it kills.
 const CALLED: Duration = Duration::from_millis(10);
 const CALLED_FOR: Duration = Duration::from_millis(200);
@@ -32,10 +34,10 @@ const LOOK_FOR_GROUPS: Duration = Duration::from_secs(30);
 ///
 /// - Gives: [`Reading::OomKill`] of [`Subject::Host`]: kills anywhere, those in cgroups included. Which cgroup it was,
 ///   [`Cgroups`](crate::Cgroups) says with its next detailed reading.
-/// - Source: `oom_kill` of `/proc/vmstat` (Linux 4.13), read once a second, and sooner when the kernel calls: version 2
+/// - Source: `oom_kill` of `/proc/vmstat` (Linux 4.13), read every 5 s, and at once when the kernel calls: version 2
 ///   through `memory.events` of the groups below the root, by inotify; version 1 through `memory.oom_control` of every
-///   group, by one eventfd, where the kernel still offers that.
-/// - Cost: one kept-open file a second.
+///   group, by one eventfd, where the kernel still offers that. Without either it is read once a second.
+/// - Cost: one kept-open file every 5 s.
 pub struct OomWatch {
     vmstat: KernelFile,
     buffer: Buffer,
@@ -50,7 +52,7 @@ pub struct OomWatch {
 /// Who calls when a group runs out of memory.
 enum Caller {
     Nobody,
-    Inotify { fd: OwnedFd, root: PathBuf },
+    Inotify { fd: OwnedFd, root: PathBuf, watched: usize },
     EventFd { fd: OwnedFd, root: PathBuf, known: BTreeSet<PathBuf> },
 }
 
@@ -76,12 +78,13 @@ impl OomWatch {
             counted: 0,
             untold: 0,
             caller: layout.map_or(Caller::Nobody, Caller::of),
-            next_read: now + AT_REST,
+            next_read: now,
             called_until: now,
             next_look: now + LOOK_FOR_GROUPS,
         };
         watch.counted = watch.count()?;
         watch.caller.look();
+        watch.next_read = now + watch.rest();
         Ok(watch)
     }
 
@@ -91,12 +94,10 @@ impl OomWatch {
         let path = self.vmstat.path().display();
         match &self.caller {
             Caller::Nobody => format!("oom_kill of {path}, read once a second"),
-            Caller::Inotify { root, .. } => {
-                format!(
-                    "oom_kill of {path}, read when memory.events below {} change",
-                    root.display()
-                )
-            }
+            Caller::Inotify { root, watched, .. } => format!(
+                "oom_kill of {path}, read when one of {watched} memory.events below {} changes",
+                root.display()
+            ),
             Caller::EventFd { root, known, .. } => format!(
                 "oom_kill of {path}, read when one of {} groups below {} is out of memory",
                 known.len(),
@@ -111,8 +112,16 @@ impl OomWatch {
         kills.ok_or_else(|| missing(self.vmstat.path(), "the line oom_kill (Linux 4.13)"))
     }
 
+    fn rest(&self) -> Duration {
+        match &self.caller {
+            Caller::Inotify { watched: 1.., .. } => AT_REST,
+            Caller::EventFd { known, .. } if !known.is_empty() => AT_REST,
+            _ => UNCALLED,
+        }
+    }
+
     fn look(&mut self, now: Instant) -> Result<(), SignalError> {
-        self.next_read = now + if now < self.called_until { CALLED } else { AT_REST };
+        self.next_read = now + if now < self.called_until { CALLED } else { self.rest() };
         let count = self.count()?;
         self.untold += count.saturating_sub(self.counted);
         self.counted = count;
@@ -126,7 +135,11 @@ impl Caller {
         match layout.version() {
             CgroupVersion::V2 => {
                 let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
-                inotify::init(flags).map_or(Self::Nobody, |fd| Self::Inotify { fd, root })
+                inotify::init(flags).map_or(Self::Nobody, |fd| Self::Inotify {
+                    fd,
+                    root,
+                    watched: 0,
+                })
             }
             CgroupVersion::V1 => {
                 let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
@@ -141,12 +154,13 @@ impl Caller {
     fn look(&mut self) {
         match self {
             Self::Nobody => {}
-            Self::Inotify { fd, root } => {
+            Self::Inotify { fd, root, watched } => {
                 // The events of a group count those below it, and adding a watch twice is the same watch.
-                for (folder, _) in folders(root) {
+                let watch = |folder: &Path| {
                     let file = folder.join("memory.events");
-                    let _ = inotify::add_watch(&*fd, file, inotify::WatchFlags::MODIFY);
-                }
+                    inotify::add_watch(&*fd, file, inotify::WatchFlags::MODIFY).is_ok()
+                };
+                *watched = folders(root).filter(|(folder, _)| watch(folder)).count();
             }
             Self::EventFd { fd, root, known } => {
                 known.retain(|folder| folder.exists());
@@ -262,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_a_groups_events_calls_before_the_second_is_over() {
+    fn a_change_of_a_groups_events_calls_at_once() {
         let root = tree(&[
             ("proc/vmstat", "oom_kill 0\n"),
             ("cg/cgroup.controllers", "memory\n"),
@@ -270,7 +284,7 @@ mod tests {
         ]);
         let layout = CgroupLayout::at(root.path().join("cg")).unwrap();
         let mut watch = OomWatch::at(root.path().join("proc"), Some(&layout)).unwrap();
-        assert!(watch.describe().contains("memory.events below"), "{}", watch.describe());
+        assert!(watch.describe().contains("one of 1 memory.events below"), "{}", watch.describe());
         let rest = watch.next_read;
         write(
             root.path(),

@@ -8,9 +8,14 @@ use gadget_core::{
     Pressure, Reading, Resource, Scope, SignalError, SignalProvider, Signals, Subject, Timestamp,
 };
 
-use super::parse_pressure;
 use super::stalls::Stalls;
+use super::{Headroom, parse_pressure};
 use crate::file::{Buffer, KernelFile};
+
+/// Without any stall for so long, a watch with headroom may rest.
+const QUIET: Duration = Duration::from_secs(5);
+/// It rests for no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// Says when tasks have stalled for so long within a window, by reading the total of a pressure file: no sooner than
 /// the threshold could have been crossed since the last reading, and every 10 ms at most.
@@ -18,8 +23,10 @@ use crate::file::{Buffer, KernelFile};
 /// - Gives: [`Reading::Pressure`] and [`Reading::StallTrigger`] of its subject, at most once in a window;
 ///   [`Reading::Gone`] if its cgroup is removed.
 /// - Source: `total` of Documentation/accounting/psi.rst, which is current whenever it is read; Linux 4.20.
-/// - Precision: 10 ms after the crossing, without any capability.
-/// - Cost: with 150 ms as threshold seven reads a second at rest, a hundred while tasks stall.
+/// - Precision: 10 ms after the crossing, without any capability. Where it rests (see [`resting`](Self::resting)) a
+///   stall that begins with memory left, by throttling at `memory.high`, is told up to 2 s late.
+/// - Cost: with 150 ms as threshold seven reads a second at rest, one or less where there is headroom; a hundred while
+///   tasks stall.
 pub struct StallWatch {
     file: KernelFile,
     buffer: Buffer,
@@ -34,16 +41,29 @@ pub struct StallWatch {
     window: Duration,
     /// The file is gone, and whether that was told.
     gone: Option<bool>,
+    headroom: Option<Headroom>,
+    /// The total when it was last seen to move, and when that was.
+    moved: (Duration, Duration),
 }
 
 impl StallWatch {
-    /// Of this host's memory: 150 ms of `some` within 1 s.
+    /// Of this host's memory: 150 ms of `some` within 1 s, resting while there is headroom.
     ///
     /// # Errors
     /// As [`at`](Self::at).
     pub fn host_memory() -> Result<Self, SignalError> {
         let (stall, window) = (Duration::from_millis(150), Duration::from_secs(1));
-        Self::at("/proc/pressure/memory", Subject::Host, Resource::Memory, stall, window)
+        let path = "/proc/pressure/memory";
+        let watch = Self::at(path, Subject::Host, Resource::Memory, stall, window)?;
+        Ok(watch.resting(Headroom::host()?))
+    }
+
+    /// Rests for up to 2 s at a time while nothing has stalled for 5 s and memory cannot run short any sooner, however
+    /// fast it is filled.
+    #[must_use]
+    pub fn resting(mut self, headroom: Headroom) -> Self {
+        self.headroom = Some(headroom);
+        self
     }
 
     /// Of the pressure file at `path`: `stall` of `some` within `window`.
@@ -70,6 +90,8 @@ impl StallWatch {
             threshold: stall,
             window,
             gone: None,
+            headroom: None,
+            moved: (Duration::ZERO, Duration::ZERO),
         };
         watch.look()?;
         Ok(watch)
@@ -99,8 +121,21 @@ impl StallWatch {
         if self.stalls.observe(now, pressure.some.total) {
             self.crossed = Some(pressure);
         }
-        self.next = now + self.stalls.pause();
+        if pressure.some.total != self.moved.0 {
+            self.moved = (pressure.some.total, now);
+        }
+        self.next = now + self.stalls.pause().max(self.rest(now));
         Ok(())
+    }
+
+    /// How long there is nothing to look for. What cannot be told is no reason to rest.
+    fn rest(&mut self, now: Duration) -> Duration {
+        match &mut self.headroom {
+            Some(headroom) if now.saturating_sub(self.moved.1) >= QUIET => {
+                headroom.lasts().unwrap_or_default().min(LONGEST_REST)
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     const fn has_something(&self) -> bool {
@@ -205,6 +240,20 @@ mod tests {
         let error = watch.wait(Duration::from_secs(60)).unwrap().unwrap_err();
         assert!(matches!(error, SignalError::Parse { line: 1, .. }), "{error}");
         assert!(matches!(watch.wait(Duration::from_millis(5)), Some(Ok(false))));
+    }
+
+    #[test]
+    fn a_watch_rests_only_with_headroom_and_after_some_quiet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory");
+        std::fs::write(&path, text(7)).unwrap();
+        let mut watch = watch(&path).resting(Headroom::host().unwrap());
+        let begun = watch.moved.1;
+        assert_eq!(watch.rest(begun + QUIET - Duration::from_millis(1)), Duration::ZERO);
+        let rest = watch.rest(begun + QUIET);
+        assert!(rest > Duration::ZERO && rest <= LONGEST_REST, "{rest:?}");
+        watch.headroom = None;
+        assert_eq!(watch.rest(begun + QUIET), Duration::ZERO);
     }
 
     #[test]

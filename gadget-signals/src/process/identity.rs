@@ -47,28 +47,29 @@ impl Identities {
         Self { groups, link: vec![0; 4096] }
     }
 
-    /// Reads what may change besides `comm` and the parent, into `identity`. True if anything has.
+    /// Reads what may change besides `comm` and the parent, into `identity`. True if anything has. The user, whose file
+    /// is the costliest, is read only for a `new` program.
     pub(super) fn review(
         &mut self,
         proc: &mut Proc,
         pid: u32,
+        new: bool,
         identity: &mut ProcessIdentity,
     ) -> Result<bool, Trouble> {
-        let mut changed = false;
-        let uid = match readable(proc.read(pid, "status"))? {
-            Some(text) => parse_uid(text, Path::new("status"))?,
-            None => identity.uid,
-        };
-        changed |= std::mem::replace(&mut identity.uid, uid) != uid;
+        let new_exe = !identity.kernel_thread && self.review_exe(proc, pid, identity);
+        let mut changed = new_exe;
+        if (new || new_exe)
+            && let Some(text) = readable(proc.read(pid, "status"))?
+        {
+            let uid = parse_uid(text, Path::new("status"))?;
+            changed |= std::mem::replace(&mut identity.uid, uid) != uid;
+        }
         // Kernels without the file say nothing of it, which is no sign that the process is gone.
         let score = match proc.read(pid, "oom_score_adj") {
             Ok(text) => Some(parse_oom_score_adj(text, Path::new("oom_score_adj"))?),
             Err(_) => None,
         };
         changed |= std::mem::replace(&mut identity.oom_score_adj, score) != score;
-        if !identity.kernel_thread {
-            changed |= self.review_exe(proc, pid, identity);
-        }
         changed |= self.review_cgroup(proc, pid, identity)?;
         Ok(changed)
     }

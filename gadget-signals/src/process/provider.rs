@@ -34,7 +34,7 @@ const REVIEW_EVERY: Duration = Duration::from_secs(60);
 /// Reads the processes of a host.
 ///
 /// - Gives, of [`Subject::Process`]: [`Reading::ProcessIdentity`] when a process is first seen or has changed (`comm`
-///   and parent are compared whenever `stat` is read, the rest once a minute), [`Reading::ProcessUsage`], what
+///   and parent are compared whenever `stat` is read, the rest once a minute, the user when the program changes), [`Reading::ProcessUsage`], what
 ///   [`ProcessFiles`] asks for, and [`Reading::Gone`] once it exited.
 /// - In a sweep a calm process, whose resident memory has moved by less than 256 KiB since it was last sent, is sent
 ///   in one of ten sweeps only, and threads of the kernel likewise. A process asked for by name, or by the name of its
@@ -299,7 +299,7 @@ impl Known {
             runtime: Runtime::Native,
         };
         let start = stat.start;
-        match shared.identities.review(&mut shared.proc, pid, &mut identity) {
+        match shared.identities.review(&mut shared.proc, pid, true, &mut identity) {
             Ok(_) => {}
             Err(Trouble::Gone) => return None,
             Err(Trouble::Signal(error)) => {
@@ -401,7 +401,9 @@ impl Known {
             (usage.pss, usage.swap) = shared.smaps(pid).unzip();
         }
         self.sent = rss;
-        self.age = 1;
+        // Processes that are first met together are spread, so that they do not stay together.
+        let first = self.age == u32::MAX;
+        self.age = 1 + if first { pid % shared.calm_sweeps.max(1) } else { 0 };
         out.push(self.subject(pid), Reading::ProcessUsage(usage));
         if shared.files.contains(ProcessFiles::IO)
             && let Some(io) = shared.optional(pid, "io", parse_process_io)
@@ -466,10 +468,11 @@ impl Known {
         out: &mut Signals,
     ) -> Fate {
         let mut changed = renamed || reparented;
-        if renamed || shared.now.since(self.reviewed) >= REVIEW_EVERY {
+        let due = shared.now.since(self.reviewed) >= REVIEW_EVERY && !self.identity.kernel_thread;
+        if renamed || due {
             self.reviewed = shared.now;
             self.looked_at_maps &= !renamed;
-            match shared.identities.review(&mut shared.proc, pid, &mut self.identity) {
+            match shared.identities.review(&mut shared.proc, pid, renamed, &mut self.identity) {
                 Ok(different) => changed |= different,
                 Err(Trouble::Gone) => return Fate::Gone,
                 Err(Trouble::Signal(error)) => shared.note(pid, error),
