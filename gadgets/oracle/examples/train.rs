@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 
-use gadget_oracle::statistical_probability;
-use gadget_oracle::train::{
-    Example, Growth, brier, examples, grow, held_out_votes, isotonic, reliability,
-};
+use gadget_oracle::train::{Example, Growth, brier, examples, reliability, train, weights};
+use gadget_oracle::{statistical_probability, together};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -18,38 +16,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = examples(&directory)?;
     describe(&examples);
 
-    let growth = Growth::default();
+    let (forest, said) = train(&examples, Growth::default())?;
     let happened: Vec<bool> = examples.iter().map(|example| example.class.is_fatal()).collect();
     let weights = weights(&examples);
-    let votes = held_out_votes(&examples, growth)?;
-    let table = isotonic(&votes, &happened, &weights, usize::from(growth.trees));
-    let said: Vec<f64> = votes.iter().map(|votes| f64::from(table[usize::from(*votes)])).collect();
     let plain: Vec<f64> =
         examples.iter().map(|example| statistical_probability(&example.row)).collect();
+    let both: Vec<f64> =
+        said.iter().zip(&plain).map(|(said, plain)| together(*said, *plain)).collect();
 
-    println!("\nForest, on scenarios that it has not seen:");
-    say(&said, &happened);
-    println!("\nStatistics alone:");
-    say(&plain, &happened);
+    for (title, said) in [
+        ("Both together, as the Oracle judges, on scenarios that the forest has not seen", &both),
+        ("Forest alone, on scenarios that it has not seen", &said),
+        ("Statistics alone", &plain),
+    ] {
+        println!("\n{title}:");
+        say(said, &happened, &weights);
+    }
     say_intervals(&examples);
 
     if let Some(model) = arguments.next() {
-        let (_, forest) = grow(&examples, growth)?;
-        let bytes = forest.calibrated(table)?.to_bytes();
+        let bytes = forest.to_bytes();
         std::fs::write(&model, &bytes)?;
         println!("\n{} bytes written to {}", bytes.len(), model.display());
     }
     Ok(())
-}
-
-/// Each run counts the same, however long it took.
-fn weights(examples: &[Example]) -> Vec<f64> {
-    let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
-    for example in examples {
-        *rows.entry(&example.run).or_default() += 1;
-    }
-    let mean = examples.len() as f64 / rows.len().max(1) as f64;
-    examples.iter().map(|example| mean / rows[example.run.as_str()] as f64).collect()
 }
 
 fn describe(examples: &[Example]) {
@@ -68,13 +58,13 @@ fn describe(examples: &[Example]) {
     }
 }
 
-fn say(said: &[f64], happened: &[bool]) {
+fn say(said: &[f64], happened: &[bool], weights: &[f64]) {
     println!("| said | rows | mean said | happened |\n|---|---:|---:|---:|");
-    for bin in reliability(said, happened).iter().filter(|bin| bin.rows > 0) {
+    for bin in reliability(said, happened, weights).iter().filter(|bin| bin.rows > 0) {
         let (from, to) = (bin.from, bin.from + 0.1);
         println!("| {from:.1} to {to:.1} | {} | {:.2} | {:.2} |", bin.rows, bin.said, bin.happened);
     }
-    println!("Brier score {:.3}", brier(said, happened));
+    println!("Brier score {:.3}", brier(said, happened, weights));
 }
 
 /// How often the truth lay in the interval that was foretold.

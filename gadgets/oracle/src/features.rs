@@ -23,7 +23,7 @@ macro_rules! features {
 }
 
 features! {
-    0 Used "Memory that reclaim cannot free, as a share of the limit: what an out-of-memory is made of.",
+    0 Used "Memory that reclaim cannot free, as a share of the limit, at the top of what comes and goes.",
     1 Charged "All memory charged, page cache included, as a share of the limit: full of cache is not full.",
     2 Cache "File cache as a share of the limit: what reclaim can still give.",
     3 Velocity "Growth of unreclaimable memory in shares of the limit per second, by robust regression.",
@@ -45,6 +45,9 @@ features! {
     19 Born "Natural logarithm of one and the processes that the culprit started since the climb began.",
     20 OomHistory "One if the kernel has killed here before, as far as was seen.",
 }
+
+/// [`Feature::LogLeft`] of what does not grow.
+pub(crate) const NEVER: f64 = 10.0;
 
 /// One row of features.
 pub type Row = [f64; FEATURES];

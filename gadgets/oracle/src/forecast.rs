@@ -5,7 +5,7 @@ use std::time::Duration;
 use gadget_core::{Bytes, Estimate, Name, Probability, Subject, Timestamp};
 
 use crate::culprit::Culprit;
-use crate::features::{Feature, Row};
+use crate::features::{Feature, NEVER, Row};
 use crate::window::Motion;
 
 /// No forecast reaches farther, in seconds: a day.
@@ -105,17 +105,26 @@ pub(crate) fn time_left(headroom: f64, velocity: f64, acceleration: f64) -> Opti
     (divisor > 0.0 && seconds < FARTHEST).then_some(seconds)
 }
 
+/// The same for growth whose velocity grows by the share `rate` of itself per second.
+fn time_left_exponential(headroom: f64, velocity: f64, rate: f64) -> Option<f64> {
+    (velocity > 0.0 && rate > 0.0).then(|| (rate * headroom.max(0.0) / velocity).ln_1p() / rate)
+}
+
 /// The time left with its interval; `None` unless memory grows beyond doubt.
 pub(crate) fn estimate(headroom: f64, motion: &Motion) -> Option<Estimate> {
     if motion.low <= 0.0 {
         return None;
     }
-    let likely = time_left(headroom, motion.velocity, motion.acceleration)?;
-    let soonest =
-        time_left((headroom - motion.noise).max(0.0), motion.high, motion.acceleration.max(0.0))
-            .unwrap_or(likely)
-            .min(likely)
-            * SOONER;
+    let (room, rate) = ((headroom - motion.noise).max(0.0), motion.steepening);
+    let straight = time_left(headroom, motion.velocity, motion.acceleration)?;
+    let curved = time_left_exponential(headroom, motion.velocity, rate);
+    // Which of the two goes on is not known; their geometric mean is wrong by the same factor either way.
+    let likely = curved.map_or(straight, |curved| (straight * curved).sqrt().min(straight));
+    let soonest = time_left_exponential(room, motion.high, rate)
+        .or_else(|| time_left(room, motion.high, motion.acceleration.max(0.0)))
+        .unwrap_or(likely)
+        .min(likely)
+        * SOONER;
     let latest = time_left(headroom + motion.noise, motion.low, motion.acceleration.min(0.0))
         .unwrap_or(FARTHEST)
         .max(likely)
@@ -133,7 +142,7 @@ pub(crate) fn estimate(headroom: f64, motion: &Motion) -> Option<Estimate> {
 pub fn statistical_probability(row: &Row) -> f64 {
     use Feature as F;
     let f = |feature: Feature| feature.of(row);
-    if f(F::LogLeft) >= 10.0 {
+    if f(F::LogLeft) >= NEVER {
         return 0.02;
     }
     let room = (1.0 - f(F::Used)).max(0.0);
@@ -155,11 +164,24 @@ pub fn statistical_probability(row: &Row) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 
+/// One probability from that of a forest and that of the statistics: the mean of their odds, on a logarithmic scale.
+///
+/// A forest knows the shapes it was shown, the statistics when it is too late to wait: neither can be sure alone.
+#[must_use]
+pub fn together(forest: f64, statistics: f64) -> f64 {
+    let odds = |probability: f64| {
+        let probability = probability.clamp(0.001, 0.999);
+        (probability / (1.0 - probability)).ln()
+    };
+    let mean = f64::midpoint(odds(forest), odds(statistics));
+    1.0 / (1.0 + (-mean).exp())
+}
+
 /// What the memory is doing, by the same numbers and the probability made of them.
 pub(crate) fn class_of(row: &Row, probability: f64, storm: bool) -> Class {
     use Feature as F;
     let f = |feature: Feature| feature.of(row);
-    let grows = f(F::LogLeft) < 10.0;
+    let grows = f(F::LogLeft) < NEVER;
     let teeth = f(F::Drops) >= 2.0;
     match (grows, probability >= 0.5) {
         (true, true) if storm => Class::Storm,
@@ -176,7 +198,14 @@ mod tests {
     use super::*;
 
     fn motion(velocity: f64, acceleration: f64) -> Motion {
-        Motion { velocity, low: velocity * 0.9, high: velocity * 1.1, acceleration, noise: 0.0 }
+        Motion {
+            velocity,
+            low: velocity * 0.9,
+            high: velocity * 1.1,
+            acceleration,
+            steepening: 0.0,
+            noise: 0.0,
+        }
     }
 
     #[test]
@@ -191,6 +220,15 @@ mod tests {
         assert!(time_left(1000.0, 10.0, 1.0).unwrap() < 60.0);
         assert_eq!(time_left(1000.0, 10.0, -0.1), None);
         assert!(time_left(1000.0, 10.0, -0.01).unwrap() > 100.0);
+    }
+
+    #[test]
+    fn a_climb_that_steepens_is_expected_sooner_and_within_a_wider_interval() {
+        let straight = estimate(1000.0, &motion(10.0, 0.0)).unwrap();
+        let steep = estimate(1000.0, &Motion { steepening: 0.05, ..motion(10.0, 0.0) }).unwrap();
+        // ln(1 + 0.05 * 1000 / 10) / 0.05 = 35.8 s, and the geometric mean with 100 s.
+        assert!((steep.likely.as_secs_f64() - 59.9).abs() < 0.1, "{steep:?}");
+        assert!(steep.low < straight.low && steep.high == straight.high);
     }
 
     #[test]

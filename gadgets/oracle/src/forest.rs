@@ -44,7 +44,11 @@ pub enum ForestError {
     },
 }
 
-/// One node: 8 bytes. Its children are neighbours; a leaf leads to itself whatever is asked.
+/// The calibration is stated at this many evenly spaced scores from 0 to 1.
+pub(crate) const KNOTS: usize = 33;
+
+/// One node: 8 bytes. Its children are neighbours. A leaf leads to itself: it asks for a feature that is below everything,
+/// and holds in its threshold the share of its rows that ended in an out-of-memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Node {
     pub(crate) threshold: f32,
@@ -53,22 +57,21 @@ pub(crate) struct Node {
     pub(crate) class: u8,
 }
 
-/// A random forest whose votes say how likely the memory runs out.
+/// A random forest whose leaves say how likely the memory runs out.
 ///
 /// Trees are walked eight at a time for as many steps as the deepest of them, without a branch on the data: a leaf leads to
 /// itself. Features are compared as `f32`.
 ///
 /// - Format, little endian: `GFST`, version `u16`, classes `u8`, depth `u8`, trees `u16`, features' fingerprint `u64`; for
 ///   each tree the count of its nodes as `u16`; the nodes of all trees (threshold `f32`, left child `u16`, feature `u8`,
-///   class `u8`); for 0 to all trees that vote for a fatal class, the probability as `f32`.
+///   class `u8`); the calibrated probability as `f32` for each of 33 scores from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forest {
     nodes: Vec<Node>,
     /// Where each tree begins; a multiple of [`LANES`].
     roots: Vec<u32>,
     depth: usize,
-    /// By the count of votes for a fatal class.
-    calibration: Vec<f32>,
+    calibration: [f32; KNOTS],
 }
 
 impl Forest {
@@ -112,7 +115,7 @@ impl Forest {
         if total > MOST_NODES {
             return Err(ForestError::Broken { what: "the count of nodes" });
         }
-        let expected = reader.at + total * 8 + (trees + 1) * 4;
+        let expected = reader.at + total * 8 + KNOTS * 4;
         if expected != bytes.len() {
             return Err(ForestError::Length { expected, found: bytes.len() });
         }
@@ -121,14 +124,15 @@ impl Forest {
             for at in 0..count {
                 let (threshold, left) = (reader.f32().ok_or(short)?, reader.u16().ok_or(short)?);
                 let [feature, class] = reader.take::<2>().ok_or(short)?;
-                let leaf = usize::from(left) == at && threshold == f32::INFINITY;
+                let leaf = usize::from(left) == at
+                    && usize::from(feature) == FEATURES
+                    && (0.0..=1.0).contains(&threshold);
                 // Children come after their parent, so that no walk turns back.
-                let inner = usize::from(left) > at && usize::from(left) + 1 < count;
-                if !(leaf || inner)
-                    || usize::from(feature) >= FEATURES
-                    || class >= classes
-                    || threshold.is_nan()
-                {
+                let inner = usize::from(left) > at
+                    && usize::from(left) + 1 < count
+                    && usize::from(feature) < FEATURES
+                    && !threshold.is_nan();
+                if !(leaf || inner) || class >= classes {
                     return Err(ForestError::Broken { what: "a node" });
                 }
                 nodes.push(Node { threshold, left, feature, class });
@@ -137,7 +141,10 @@ impl Forest {
                 return Err(ForestError::Broken { what: "a tree" });
             }
         }
-        let calibration: Vec<f32> = (0..=trees).map_while(|_| reader.f32()).collect();
+        let mut calibration = [0.0; KNOTS];
+        for probability in &mut calibration {
+            *probability = reader.f32().ok_or(short)?;
+        }
         let rising = calibration.windows(2).all(|pair| pair[0] <= pair[1]);
         if !rising || !calibration.iter().all(|p| (0.0..=1.0).contains(p)) {
             return Err(ForestError::Broken { what: "the calibration" });
@@ -170,17 +177,15 @@ impl Forest {
     /// The forest that ships with this crate; `None` if it was trained on other features.
     #[must_use]
     pub fn shipped() -> Option<Self> {
-        None
+        Self::read(include_bytes!("../model/forest.bin")).ok()
     }
 
-    /// How many trees vote for each class.
-    #[must_use]
-    pub fn votes(&self, row: &Row) -> [u16; Class::ALL.len()] {
-        let mut features = [0.0_f32; FEATURES];
+    /// Calls `arrive` with the leaf that each tree leads to.
+    fn walk(&self, row: &Row, mut arrive: impl FnMut(usize)) {
+        let mut features = [f32::NEG_INFINITY; FEATURES + 1];
         for (feature, value) in features.iter_mut().zip(row) {
             *feature = *value as f32;
         }
-        let mut votes = [0; Class::ALL.len()];
         for roots in self.roots.chunks_exact(LANES) {
             let mut at = [0_u32; LANES];
             for _ in 0..self.depth {
@@ -190,10 +195,15 @@ impl Forest {
                     *at = u32::from(node.left) + u32::from(right);
                 }
             }
-            for (at, root) in at.iter().zip(roots) {
-                votes[usize::from(self.nodes[(root + at) as usize].class)] += 1;
-            }
+            at.iter().zip(roots).for_each(|(at, root)| arrive((root + at) as usize));
         }
+    }
+
+    /// How many trees vote for each class.
+    #[must_use]
+    pub fn votes(&self, row: &Row) -> [u16; Class::ALL.len()] {
+        let mut votes = [0; Class::ALL.len()];
+        self.walk(row, |leaf| votes[usize::from(self.nodes[leaf].class)] += 1);
         votes
     }
 
@@ -210,31 +220,32 @@ impl Forest {
         Class::ALL[best]
     }
 
-    /// How many trees vote for a class that ends in an out-of-memory.
+    /// The mean of the leaves, 0 to 1: larger is more likely, but not yet a probability.
     #[must_use]
-    pub fn fatal_votes(&self, row: &Row) -> u16 {
-        let votes = self.votes(row);
-        Class::ALL
-            .iter()
-            .zip(votes)
-            .filter(|(class, _)| class.is_fatal())
-            .map(|(_, votes)| votes)
-            .sum()
+    pub fn score(&self, row: &Row) -> f64 {
+        let mut sum = 0.0;
+        self.walk(row, |leaf| sum += f64::from(self.nodes[leaf].threshold));
+        sum / self.roots.len() as f64
     }
 
     /// How likely the memory runs out if nobody acts, calibrated on scenarios that were not trained on.
     #[must_use]
     pub fn probability(&self, row: &Row) -> f64 {
-        self.calibration.get(usize::from(self.fatal_votes(row))).map_or(0.0, |p| f64::from(*p))
+        self.calibrated(self.score(row))
     }
 
-    /// From trees whose nodes are laid out as [`read`](Self::read) wants them.
+    /// The probability that a score stands for.
+    pub(crate) fn calibrated(&self, score: f64) -> f64 {
+        let place = score.clamp(0.0, 1.0) * (KNOTS - 1) as f64;
+        let below = (place as usize).min(KNOTS - 2);
+        let [low, high] = [below, below + 1].map(|knot| f64::from(self.calibration[knot]));
+        low + (high - low) * (place - below as f64)
+    }
+
+    /// From trees whose nodes are laid out as [`read`](Self::read) wants them, not calibrated.
     #[cfg(feature = "train")]
-    pub(crate) fn assemble(
-        trees: &[Vec<Node>],
-        depth: usize,
-        calibration: Vec<f32>,
-    ) -> Result<Self, ForestError> {
+    pub(crate) fn assemble(trees: &[Vec<Node>], depth: usize) -> Result<Self, ForestError> {
+        let calibration = std::array::from_fn(|knot| knot as f32 / (KNOTS - 1) as f32);
         let mut forest = Self { nodes: Vec::new(), roots: Vec::new(), depth, calibration };
         for tree in trees {
             forest.roots.push(forest.nodes.len() as u32);
@@ -243,14 +254,28 @@ impl Forest {
         Self::read(&forest.to_bytes())
     }
 
-    /// The same trees under another calibration: for 0 to all trees, the probability.
-    ///
-    /// # Errors
-    /// [`ForestError::Broken`] unless it has a rising probability for each count of votes.
+    /// Sets each leaf to the weighted share of `rows` in it that ended in an out-of-memory.
     #[cfg(feature = "train")]
-    pub fn calibrated(mut self, calibration: Vec<f32>) -> Result<Self, ForestError> {
+    pub(crate) fn settle<'a>(&mut self, rows: impl Iterator<Item = (&'a Row, bool, f64)>) {
+        // Each leaf begins undecided, with the weight of two rows.
+        let mut sums = vec![(1.0, 2.0); self.nodes.len()];
+        for (row, fatal, weight) in rows {
+            self.walk(row, |leaf| {
+                sums[leaf].0 += weight * f64::from(u8::from(fatal));
+                sums[leaf].1 += weight;
+            });
+        }
+        for (node, (fatal, all)) in self.nodes.iter_mut().zip(sums) {
+            if usize::from(node.feature) == FEATURES {
+                node.threshold = (fatal / all) as f32;
+            }
+        }
+    }
+
+    /// The same trees under another calibration.
+    #[cfg(feature = "train")]
+    pub(crate) fn calibrate(&mut self, calibration: [f32; KNOTS]) {
         self.calibration = calibration;
-        Self::read(&self.to_bytes())
     }
 
     /// How many trees there are.
@@ -276,5 +301,44 @@ impl Reader<'_> {
     }
     fn f32(&mut self) -> Option<f32> {
         self.take().map(f32::from_le_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Feature;
+
+    #[test]
+    fn the_model_that_ships_fits_the_features_and_is_no_coin() {
+        let forest = Forest::shipped().expect("model/forest.bin was trained on these features");
+        let mut row = [0.0; FEATURES];
+        let calm = forest.probability(&row);
+        for (feature, value) in [
+            (Feature::Used, 0.95),
+            (Feature::Charged, 0.96),
+            (Feature::Velocity, 0.01),
+            (Feature::LogLeft, 1.6),
+            (Feature::LogClimb, 3.5),
+            (Feature::Lasted, 0.88),
+            (Feature::Consumed, 0.88),
+            (Feature::Culprit, 1.0),
+        ] {
+            row[feature as usize] = value;
+        }
+        let leak = forest.probability(&row);
+        assert!(leak > 0.9 && calm < 0.3, "{leak} {calm}");
+        assert_eq!(forest.class(&row), Class::Leak);
+    }
+
+    #[test]
+    fn what_is_no_forest_is_refused_with_a_reason() {
+        assert_eq!(Forest::read(b"JUNK"), Err(ForestError::NotAForest));
+        let mut bytes = Forest::shipped().expect("a model ships").to_bytes();
+        bytes[4] = 9;
+        assert_eq!(Forest::read(&bytes), Err(ForestError::Version { found: 9 }));
+        bytes[4] = 1;
+        bytes[12] ^= 1;
+        assert_eq!(Forest::read(&bytes), Err(ForestError::Features));
     }
 }

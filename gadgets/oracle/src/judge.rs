@@ -68,7 +68,7 @@ impl Oracle {
             track.alarmed = false;
         }
         let levels = track.levels;
-        let headroom = (levels.limit - levels.used).max(0.0);
+        let headroom = track.headroom();
         let motion = track.window.motion();
         let eta = motion.and_then(|motion| estimate(headroom, &motion));
         let left = eta.map(|eta| eta.likely.as_secs_f64());

@@ -25,6 +25,7 @@ mod pace;
 mod processes;
 mod regress;
 mod series;
+mod swing;
 mod track;
 #[cfg(feature = "train")]
 pub mod train;
@@ -33,7 +34,7 @@ mod window;
 pub use config::{OracleBuilder, OracleError, OracleSettings};
 pub use culprit::Culprit;
 pub use features::{FEATURES, Feature, Row, fingerprint};
-pub use forecast::{Class, Forecast, statistical_probability};
+pub use forecast::{Class, Forecast, statistical_probability, together};
 pub use forest::{Forest, ForestError};
 pub use oracle::{Oracle, Record};
 

@@ -10,8 +10,8 @@ use gadget_core::{
 
 use crate::config::{OracleBuilder, OracleSettings};
 use crate::culprit::Search;
-use crate::features::Row;
-use crate::forecast::{Forecast, statistical_probability};
+use crate::features::{Feature, NEVER, Row};
+use crate::forecast::{Forecast, statistical_probability, together};
 use crate::forest::Forest;
 use crate::processes::Processes;
 use crate::track::{Levels, Track};
@@ -220,9 +220,13 @@ impl Oracle {
     }
 
     pub(crate) fn probability(&self, row: &Row) -> f64 {
+        let statistics = statistical_probability(row);
         match &self.forest {
-            Some(forest) => forest.probability(row),
-            None => statistical_probability(row),
+            // Forests are grown from what grows.
+            Some(forest) if Feature::LogLeft.of(row) < NEVER => {
+                together(forest.probability(row), statistics)
+            }
+            _ => statistics,
         }
     }
 }

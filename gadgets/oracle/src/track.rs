@@ -7,7 +7,7 @@ use gadget_core::{
 };
 
 use crate::culprit::Culprit;
-use crate::features::{FEATURES, Feature, Row};
+use crate::features::{FEATURES, Feature, NEVER, Row};
 use crate::forecast::{Forecast, time_left};
 use crate::series::Point;
 use crate::window::Window;
@@ -103,7 +103,7 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) const fn new(subject: Subject) -> Self {
+    pub(crate) fn new(subject: Subject) -> Self {
         Self {
             subject,
             window: Window::new(),
@@ -131,9 +131,14 @@ impl Track {
         }
     }
 
-    /// Room left as a share of the limit.
+    /// Bytes left below the limit, at the top of what comes and goes.
+    pub(crate) fn headroom(&self) -> f64 {
+        (self.levels.limit - self.window.crest().unwrap_or(self.levels.used)).max(0.0)
+    }
+
+    /// The same as a share of the limit.
     pub(crate) fn room(&self) -> f64 {
-        1.0 - self.levels.used / self.levels.limit.max(1.0)
+        self.headroom() / self.levels.limit.max(1.0)
     }
 
     pub(crate) const fn at_rest(&self) -> bool {
@@ -262,7 +267,7 @@ impl Track {
         let mut set = |feature: Feature, value: f64| {
             row[feature as usize] = if value.is_finite() { value } else { 0.0 }
         };
-        set(Feature::Used, self.levels.used / limit);
+        set(Feature::Used, 1.0 - self.room());
         set(Feature::Charged, self.levels.charged / limit);
         set(Feature::Cache, self.levels.cache / limit);
         if let Some(motion) = self.window.motion() {
@@ -275,10 +280,10 @@ impl Track {
             set(Feature::Doubt, 10.0);
             set(Feature::Roughness, 1.0);
         }
-        set(Feature::LogLeft, left.map_or(10.0, |left| left.max(0.01).ln().min(10.0)));
+        set(Feature::LogLeft, left.map_or(NEVER, |left| left.max(0.01).ln().min(NEVER)));
         set(Feature::LogClimb, seconds.max(0.01).ln());
         set(Feature::Lasted, left.map_or(0.0, |left| seconds / (seconds + left).max(1e-3)));
-        set(Feature::Consumed, climbed / (climbed + (limit - self.levels.used).max(0.0)).max(1.0));
+        set(Feature::Consumed, climbed / (climbed + self.headroom()).max(1.0));
         set(Feature::Drops, f64::from(self.window.peaks.count.min(8)));
         let peak = self.window.peaks.highest();
         set(Feature::OfPeak, if peak > 0.0 { (self.levels.used / peak).min(2.0) } else { 0.0 });

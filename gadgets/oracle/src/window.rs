@@ -2,6 +2,7 @@
 
 use crate::regress::{FEWEST, Line, MOST, thinned};
 use crate::series::{Point, Recent, Series};
+use crate::swing::Swing;
 
 /// A gap between readings is a suspend, or a provider that stood still, from this many expected intervals on ...
 const GAP: f64 = 3.0;
@@ -21,6 +22,18 @@ const AT_MOST: f64 = 3.0;
 const ALARM: f64 = 6.0;
 /// A single level this far from the line, as a share of the limit, is enough.
 const LEAP: f64 = 0.02;
+/// Of a climb, the share of its time that a window has to last before it may say that the climb has slowed ...
+const SETTLE: f64 = 0.1;
+/// ... and the seconds that are always enough.
+const SETTLED: f64 = 2.0;
+/// Growth this many times as fast as that of the climb before it is a climb of its own.
+const CRAWL: f64 = 8.0;
+/// Where memory comes and goes, rest takes this many seconds to be seen.
+const SWINGS: f64 = 5.0;
+/// A climb whose last velocity is this much above its mean one is taken for an exponential one.
+const STEEP: f64 = 1.4;
+/// Steps count as no larger than this share of the limit: one leap is no habit.
+const STEP: f64 = 0.05;
 /// The line is drawn anew this often over the length of the window.
 const FITS: f64 = 48.0;
 
@@ -62,6 +75,8 @@ pub(crate) struct Motion {
     pub(crate) high: f64,
     /// Bytes per second squared; zero unless the two halves of the window differ beyond doubt.
     pub(crate) acceleration: f64,
+    /// Growth of the velocity per second, as a share of it, if the whole climb is steeper at its end than on average.
+    pub(crate) steepening: f64,
     /// Standard deviation around the line, in bytes.
     pub(crate) noise: f64,
 }
@@ -80,6 +95,7 @@ pub(crate) struct Window {
     fitted: f64,
     /// Mean square of what steps are larger or smaller than the line says: a storm comes in steps.
     steps: f64,
+    swing: Swing,
     pub(crate) climb: Climb,
     pub(crate) peaks: Peaks,
     /// How often it began anew.
@@ -105,7 +121,7 @@ impl Drift {
 }
 
 impl Window {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             series: Series::new(),
             recent: Recent::new(),
@@ -116,6 +132,7 @@ impl Window {
             interval: 0.0,
             fitted: 0.0,
             steps: 0.0,
+            swing: Swing::default(),
             climb: Climb { from: Point { time: 0.0, level: 0.0 }, top: 0.0 },
             peaks: Peaks { levels: [0.0; 4], count: 0 },
             restarts: 0,
@@ -143,7 +160,7 @@ impl Window {
 
     /// Bytes won since the climb began.
     pub(crate) fn climbed(&self) -> f64 {
-        self.last().map_or(0.0, |last| (last.level - self.climb.from.level).max(0.0))
+        self.middle().map_or(0.0, |level| (level - self.climb.from.level).max(0.0))
     }
 
     /// Bytes per second by a first look, if growth seems to begin and is not beyond doubt yet.
@@ -164,7 +181,6 @@ impl Window {
         self.line = None;
         self.motion = None;
         (self.above, self.below) = (Drift::default(), Drift::default());
-        self.steps = 0.0;
         self.series.push(point);
         self.recent.push(point);
         self.climb = Climb { from: point, top: point.level };
@@ -191,10 +207,14 @@ impl Window {
         };
 
         let grain = GRAIN * limit;
+        self.swing.take(point, 3.0 * grain);
+        let noise = self.noise(self.line.map_or(0.0, |line| line.noise), grain);
+        self.swing.take(point, 3.0 * grain);
         self.climb.top = self.climb.top.max(point.level);
         let fallen = self.climb.top - point.level;
         let height = self.climb.top - self.climb.from.level;
-        if fallen > (DROP * limit).max(DROP_OF_CLIMB * height) {
+        // What comes and goes all the time is not given back.
+        if fallen > (DROP * limit).max(DROP_OF_CLIMB * height).max(1.3 * self.swing.size()) {
             if height > PEAK * limit {
                 self.peaks.push(self.climb.top);
             }
@@ -203,11 +223,13 @@ impl Window {
         if point.level < self.climb.from.level {
             self.climb = Climb { from: point, top: point.level };
         }
+        let step = point.level - last.level - self.line.map_or(0.0, |line| line.slope * passed);
+        let step = step.abs().min(STEP * limit);
+        self.steps += 0.1 * (step * step - self.steps);
 
         self.recent.push(point);
         self.series.push(point);
         if let Some(line) = self.line {
-            let noise = line.noise.max(grain).max(self.steps.sqrt());
             let away = point.level - line.at(point.time);
             let leap = away.abs() > (LEAP * limit).max(4.0 * noise);
             let distance = away / noise;
@@ -216,14 +238,33 @@ impl Window {
             } else if self.below.add(-distance, point.time, leap && away < 0.0) {
                 self.turned(self.below.since, line, false);
             }
-            let step = point.level - last.level - line.slope * passed;
-            self.steps += 0.1 * (step * step - self.steps);
         }
         // A long window hardly moves with one point.
         if self.series.as_slice().len() <= MOST || point.time - self.fitted >= self.span() / FITS {
             self.fitted = point.time;
             self.refit(grain);
         }
+    }
+
+    /// How far a level may lie from the line without saying anything.
+    fn noise(&self, line: f64, grain: f64) -> f64 {
+        line.max(grain).max(self.steps.sqrt()).max(self.swing.size() / 2.0)
+    }
+
+    /// The level in the middle of what comes and goes; the last one where nothing does.
+    pub(crate) fn middle(&self) -> Option<f64> {
+        let last = self.last()?;
+        match self.line {
+            Some(line) if self.swing.size() > 0.0 => Some(line.at(last.time)),
+            _ => Some(last.level),
+        }
+    }
+
+    /// The level at the top of what comes and goes: the one that meets the limit.
+    pub(crate) fn crest(&self) -> Option<f64> {
+        let last = self.last()?.level;
+        Some(self.middle()?.max(last - self.swing.size()) + self.swing.size() / 2.0)
+            .map(|crest| crest.max(last))
     }
 
     /// Begins anew at the points since `since`, when the level began to leave `line`.
@@ -235,10 +276,12 @@ impl Window {
         (self.above, self.below) = (Drift::default(), Drift::default());
         self.line = None;
         self.restarts = self.restarts.saturating_add(1);
-        let (Some(first), Some(last)) = (self.series.first(), self.series.last()) else { return };
-        // A new climb, unless it is the old one that gains speed.
-        let slope = (last.level - first.level) / (last.time - first.time).max(1e-3);
-        if up && (line.low <= 0.0 || line.slope * 5.0 < slope) {
+        // From rest a new climb begins; an old one may gain speed.
+        if up
+            && line.low <= 0.0
+            && self.climb.top - self.climb.from.level <= 3.0 * self.noise(line.noise, 0.0)
+            && let (Some(first), Some(last)) = (self.series.first(), self.series.last())
+        {
             self.climb = Climb { from: first, top: last.level };
         }
     }
@@ -246,24 +289,53 @@ impl Window {
     fn refit(&mut self, grain: f64) {
         let (kept, len) = thinned(self.series.as_slice(), MOST);
         let Some(line) = Line::through(&kept[..len]) else { return };
-        self.line = Some(line);
         let now = kept[len - 1];
+        // In a climb, a window that has just begun anew may show no more than the rest between two steps.
+        let settled = self.span() >= (SETTLE * self.climb_seconds()).min(SETTLED);
+        if !settled && self.motion.is_some_and(|motion| line.low < motion.velocity) {
+            return;
+        }
+        self.line = Some(line);
         let mut motion = Motion {
             velocity: line.slope,
             low: line.low,
             high: line.high,
             acceleration: 0.0,
-            noise: line.noise.max(grain),
+            steepening: 0.0,
+            noise: line.noise.max(grain).max(self.swing.size() / 2.0),
         };
         self.bend(&mut motion, now.time);
+        motion.steepening = self.steepening(motion.velocity);
         self.motion = Some(motion);
         // At rest: no growth beyond doubt for a third of the climb's own time. The next climb begins here.
         let gain = now.level - kept[0].level;
-        let noise = motion.noise.max(self.steps.sqrt());
-        let long = self.span() > (0.3 * self.climb_seconds()).max(1.0);
-        if line.low <= 0.0 && gain <= 3.0 * noise && long {
+        let noise = self.noise(line.noise, grain);
+        let swings = if self.swing.size() > 0.0 { SWINGS } else { 1.0 };
+        if line.low <= 0.0
+            && gain <= 3.0 * noise
+            && self.span() > (0.3 * self.climb_seconds()).max(swings)
+        {
             self.climb = Climb { from: now, top: now.level };
         }
+        // A crawl before growth is no part of it.
+        let (from, first) = (self.climb.from, kept[0]);
+        if self.span() >= 1.0 && first.time - from.time >= 1.0 {
+            let crawl = (first.level - from.level) / (first.time - from.time);
+            if motion.low > CRAWL * crawl.max(0.0) {
+                self.climb = Climb { from: first, top: self.climb.top };
+            }
+        }
+    }
+
+    /// The rate of an exponential climb: its last velocity over its mean one is u / (1 - e^-u), u being rate times time.
+    fn steepening(&self, velocity: f64) -> f64 {
+        let (seconds, bytes) = (self.climb_seconds(), self.climbed());
+        let ratio = velocity * seconds / bytes.max(1.0);
+        if !(STEEP..20.0).contains(&ratio) || seconds <= 0.0 {
+            return 0.0;
+        }
+        let u = (0..8).fold(ratio, |u, _| ratio * (1.0 - (-u).exp()));
+        u / seconds
     }
 
     /// Compares the two halves of the window in time, and bends the motion where they differ beyond doubt.

@@ -11,7 +11,7 @@ use sim::{Actor, GROUP, Sim, Story, identity};
 const LEAKER: u32 = 500;
 
 fn oracle() -> Oracle {
-    Oracle::builder().statistics_only().build().expect("the defaults are valid")
+    Oracle::builder().build().expect("the defaults are valid")
 }
 
 /// A quiet service, a large one, and `actors`; 55 % of the limit is in use.
@@ -246,6 +246,20 @@ fn a_host_at_rest_is_read_at_the_providers_pace() {
     sim.limit = Box::new(|_| 1_000.0);
     let story = sim.run(300.0);
     assert!(story.readings <= 45, "{} readings in 300 s", story.readings);
+}
+
+#[test]
+fn without_a_model_the_statistics_tell_a_leak_from_a_burst() {
+    let plain = || Oracle::builder().statistics_only().build().expect("the defaults are valid");
+    let mut sim = beside(vec![leak(8.0)]);
+    sim.oracle = plain();
+    assert_saved(&sim.run(60.0));
+    let burst = |lived: f64| {
+        if (12.0..20.0).contains(&lived) { 20.0 + 18.0 * (lived - 12.0) } else { 20.0 }
+    };
+    let mut sim = beside(vec![Actor::new(LEAKER, "image-batch", burst)]);
+    sim.oracle = plain();
+    assert_left_alone(&sim.run(40.0));
 }
 
 #[test]

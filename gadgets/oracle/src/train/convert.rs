@@ -4,6 +4,8 @@ use serde::Deserialize;
 use smartcore::ensemble::random_forest_classifier::RandomForestClassifier;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
+use crate::features::FEATURES;
+use crate::forecast::Class;
 use crate::forest::{Forest, ForestError, Node};
 
 /// A forest as smartcore grows it.
@@ -47,7 +49,7 @@ struct RawNode {
     false_child: Option<usize>,
 }
 
-/// Lays a forest out flat; its probabilities are the plain share of votes until it is calibrated.
+/// Lays a forest out flat; each leaf is as certain as its class, and nothing is calibrated.
 ///
 /// # Errors
 /// Any [`ConvertError`] but [`ConvertError::Rows`].
@@ -59,9 +61,7 @@ pub fn flatten(trained: &Trained) -> Result<Forest, ConvertError> {
         .iter()
         .map(|tree| lay_out(tree, &raw.classes, &mut depth))
         .collect::<Result<_, _>>()?;
-    let share = |votes: usize| votes as f32 / trees.len() as f32;
-    let plain = (0..=trees.len()).map(share).collect();
-    Ok(Forest::assemble(&trees, depth, plain)?)
+    Ok(Forest::assemble(&trees, depth)?)
 }
 
 /// Level by level, the two children of a node beside one another.
@@ -85,8 +85,12 @@ fn lay_out(tree: &RawTree, classes: &[u32], depth: &mut usize) -> Result<Vec<Nod
                 }
             }
             (None, None, _) => {
-                Node { threshold: f32::INFINITY, left: at as u16, feature: 0, class }
+                let fatal =
+                    Class::ALL.get(usize::from(class)).is_some_and(|class| class.is_fatal());
+                let threshold = f32::from(u8::from(fatal));
+                Node { threshold, left: at as u16, feature: FEATURES as u8, class }
             }
+
             _ => return Err(ConvertError::Tree),
         });
         at += 1;

@@ -119,29 +119,28 @@ fn of_pair(recording: &Path, labels: &Path) -> Result<Vec<Example>, LabelsError>
     let ends = truth.oom_s.unwrap_or(f64::INFINITY);
     let run =
         labels.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(seen
-        .into_iter()
-        .filter(|seen| seen.time < ends)
-        .map(|seen| {
-            let fatal = class.is_fatal() && met[&seen.subject];
-            // What starts up before the incident grows, and stops; so does a group around the one that is lost.
-            let class = match seen.time >= begins {
-                true if fatal || !class.is_fatal() => class,
-                _ => Class::Burst,
-            };
-            let left = class
-                .is_fatal()
-                .then_some((ends - seen.time, seen.left))
-                .filter(|(left, _)| left.is_finite());
-            Example {
-                scenario: truth.scenario.clone(),
-                run: run.clone(),
-                row: seen.row,
-                class,
-                left,
-            }
-        })
-        .collect())
+    let mut examples = Vec::new();
+    for seen in seen.into_iter().filter(|seen| seen.time < ends) {
+        let class = match (seen.time >= begins, class.is_fatal(), met[&seen.subject]) {
+            // What starts up before the incident grows, and stops.
+            (false, ..) => Class::Burst,
+            // A group around the one that is lost leaks too, and is saved by the loss: it teaches neither.
+            (true, true, false) => continue,
+            (true, ..) => class,
+        };
+        let left = class
+            .is_fatal()
+            .then_some((ends - seen.time, seen.left))
+            .filter(|(left, _)| left.is_finite());
+        examples.push(Example {
+            scenario: truth.scenario.clone(),
+            run: run.clone(),
+            row: seen.row,
+            class,
+            left,
+        });
+    }
+    Ok(examples)
 }
 
 struct Seen {

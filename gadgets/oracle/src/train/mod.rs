@@ -11,6 +11,8 @@ pub use calibrate::{Reliability, brier, isotonic, reliability};
 pub use convert::{ConvertError, Trained, flatten};
 pub use labels::{Example, Labels, LabelsError, examples};
 
+use std::collections::BTreeMap;
+
 use smartcore::ensemble::random_forest_classifier::{
     RandomForestClassifier, RandomForestClassifierParameters,
 };
@@ -55,32 +57,64 @@ pub fn grow(examples: &[Example], growth: Growth) -> Result<(Trained, Forest), C
         .with_seed(growth.seed);
     let trained = RandomForestClassifier::fit(&matrix, &classes, parameters)
         .map_err(|_| ConvertError::Rows)?;
-    let forest = flatten(&trained)?;
+    let mut forest = flatten(&trained)?;
+    let weights = weights(examples);
+    forest.settle(
+        examples
+            .iter()
+            .zip(weights)
+            .map(|(example, weight)| (&example.row, example.class.is_fatal(), weight)),
+    );
     Ok((trained, forest))
 }
 
-/// What a forest that has not seen its scenario says of each example: the votes for a fatal class, in the order of
-/// `examples`.
+/// Grows the forest that ships: calibrated by what forests that have not seen a scenario say of it.
+///
+/// Gives the probabilities that those forests say of the examples, too: what the calibration is judged by.
 ///
 /// # Errors
 /// As [`grow`].
-pub fn held_out_votes(examples: &[Example], growth: Growth) -> Result<Vec<u16>, ConvertError> {
+pub fn train(examples: &[Example], growth: Growth) -> Result<(Forest, Vec<f64>), ConvertError> {
     let mut scenarios: Vec<&str> =
         examples.iter().map(|example| example.scenario.as_str()).collect();
     scenarios.sort_unstable();
     scenarios.dedup();
-    let mut votes = vec![0; examples.len()];
+    let mut scores = vec![0.0; examples.len()];
     for held in scenarios {
         let others: Vec<Example> =
             examples.iter().filter(|example| example.scenario != held).cloned().collect();
         let (_, forest) = grow(&others, growth)?;
-        for (votes, example) in
-            votes.iter_mut().zip(examples).filter(|(_, example)| example.scenario == held)
+        for (score, example) in
+            scores.iter_mut().zip(examples).filter(|(_, example)| example.scenario == held)
         {
-            *votes = forest.fatal_votes(&example.row);
+            *score = forest.score(&example.row);
         }
     }
-    Ok(votes)
+    let happened: Vec<bool> = examples.iter().map(|example| example.class.is_fatal()).collect();
+    let (_, mut forest) = grow(examples, growth)?;
+    forest.calibrate(isotonic(&scores, &happened, &weights(examples)));
+    let said = scores.iter().map(|score| forest.calibrated(*score)).collect();
+    Ok((forest, said))
+}
+
+/// Of all climbs on a host, the share that is taken to end in an out-of-memory. A lab stages more leaks than the world does.
+pub const PRIOR: f64 = 0.25;
+
+/// How much each example counts: each run the same, however long it took, and fatal ones as much as [`PRIOR`] says.
+#[must_use]
+pub fn weights(examples: &[Example]) -> Vec<f64> {
+    let mut rows: BTreeMap<(&str, bool), usize> = BTreeMap::new();
+    for example in examples {
+        *rows.entry((&example.run, example.class.is_fatal())).or_default() += 1;
+    }
+    let runs = |fatal: bool| rows.keys().filter(|(_, other)| *other == fatal).count().max(1) as f64;
+    let (fatal, benign) = (PRIOR / runs(true), (1.0 - PRIOR) / runs(false));
+    let weight = |example: &Example| {
+        let kind = example.class.is_fatal();
+        examples.len() as f64 * if kind { fatal } else { benign }
+            / rows[&(example.run.as_str(), kind)] as f64
+    };
+    examples.iter().map(weight).collect()
 }
 
 #[cfg(test)]

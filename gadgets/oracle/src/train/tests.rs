@@ -70,18 +70,18 @@ fn a_forest_reads_back_from_its_bytes_and_from_no_others() {
 }
 
 #[test]
-fn calibration_makes_votes_into_what_happened() {
-    let votes: Vec<u16> = (0..1_000).map(|at| at % 9).collect();
+fn calibration_makes_scores_into_what_happened() {
+    let scores: Vec<f64> = (0..1_000).map(|at| f64::from(at % 9) / 8.0).collect();
     let happened: Vec<bool> =
         (0..1_000_u32).map(|at| (at * 7_919) % 64 < (at % 9) * (at % 9)).collect();
-    let table = isotonic(&votes, &happened, &[1.0; 1_000], 8);
-    assert_eq!(table.len(), 9);
+    let table = isotonic(&scores, &happened, &[1.0; 1_000]);
     assert!(table.windows(2).all(|pair| pair[0] <= pair[1]), "{table:?}");
-    assert!((table[4] - 0.25).abs() < 0.1 && table[8] > 0.9, "{table:?}");
-    let said: Vec<f64> = votes.iter().map(|votes| f64::from(table[usize::from(*votes)])).collect();
-    let coin = vec![0.5; 1_000];
-    assert!(brier(&said, &happened) < brier(&coin, &happened));
-    for bin in reliability(&said, &happened).iter().filter(|bin| bin.rows > 50) {
+    assert!((table[16] - 0.25).abs() < 0.1 && table[32] > 0.9, "{table:?}");
+    let said: Vec<f64> =
+        scores.iter().map(|score| f64::from(table[(score * 32.0) as usize])).collect();
+    let (coin, even) = (vec![0.5; 1_000], vec![1.0; 1_000]);
+    assert!(brier(&said, &happened, &even) < brier(&coin, &happened, &even));
+    for bin in reliability(&said, &happened, &even).iter().filter(|bin| bin.rows > 50) {
         assert!((bin.said - bin.happened).abs() < 0.1, "{bin:?}");
     }
 }
@@ -94,13 +94,21 @@ fn a_scenario_is_judged_by_trees_that_have_not_seen_it() {
         let odd = example.scenario == "s0";
         example.class = if (example.row[0] > 0.0) == odd { Class::Burst } else { Class::Leak };
     }
-    let votes =
-        held_out_votes(&examples, Growth { trees: 16, leaf: 5, ..Growth::default() }).unwrap();
-    let wrong = examples
-        .iter()
-        .zip(&votes)
-        .filter(|(example, _)| example.scenario == "s0")
-        .filter(|(example, votes)| (**votes > 8) != example.class.is_fatal())
-        .count();
-    assert!(wrong > 50, "{wrong} of 60");
+    let (forest, said) =
+        train(&examples, Growth { trees: 16, leaf: 5, ..Growth::default() }).unwrap();
+    let wrong = |held: bool| {
+        examples
+            .iter()
+            .zip(&said)
+            .filter(|(example, _)| (example.scenario == "s0") == held)
+            .filter(|(example, said)| (**said > 0.5) != example.class.is_fatal())
+            .count()
+    };
+    assert!(
+        wrong(true) > 50 && wrong(false) < 40,
+        "{} of 60, {} of 240",
+        wrong(true),
+        wrong(false)
+    );
+    assert_eq!(forest.trees(), 16);
 }
