@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use gadget_core::{
-    Agent, ApprovalInbox, Clock, Event, HostFacts, Ledger, ManualClock, Policy, Recorder,
-    Recording, Rehearsal, Stop, SystemClock, Timestamp, World, replay,
+    Agent, ApprovalInbox, Clock, Event, HostFacts, Ledger, LedgerError, ManualClock, Policy,
+    Recorder, Recording, Rehearsal, Stop, SystemClock, Timestamp, World, replay,
 };
 use gadget_oracle::Oracle;
 use gadget_signals::HostProviders;
@@ -46,17 +46,30 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
         eprintln!("oracle: {}: {}", chosen.provider.name(), chosen.decided);
         builder = builder.provider(chosen.provider, chosen.every);
     }
+    let mut acts = asked.act;
     if let Some(dir) = &asked.ledger {
-        let ledger = Ledger::open(dir, &facts, clock.now())
-            .with_context(|| format!("cannot open the ledger in {}", dir.display()))?;
-        builder = builder.ledger(ledger).approvals(ApprovalInbox::open(dir.join(APPROVALS))?);
+        match Ledger::open(dir, &facts, clock.now()) {
+            Ok(ledger) => {
+                let inbox = ApprovalInbox::open(dir.join(APPROVALS))?;
+                builder = builder.ledger(ledger).approvals(inbox);
+            }
+            // A full disk is when an early warning is wanted most.
+            Err(error @ LedgerError::Full { .. }) => {
+                acts = false;
+                eprintln!("oracle: {error}: observing only, nothing will be done");
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot open the ledger in {}", dir.display()));
+            }
+        }
     }
     if let Some(path) = &asked.record {
         let recorder = Recorder::create(path, &facts)
             .with_context(|| format!("cannot record into {}", path.display()))?;
         builder = builder.recorder(recorder);
     }
-    if asked.act {
+    if acts {
         builder = builder.actions(gadget_actions::linux());
         eprintln!("oracle: {}", gadget_actions::survive());
     }

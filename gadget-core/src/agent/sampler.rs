@@ -18,7 +18,7 @@ use crate::subject::Subject;
 use crate::units::Timestamp;
 
 /// A provider that streams is asked to wait no longer than this, so that it notices the end of the run.
-const STREAM_WAIT: Duration = Duration::from_secs(1);
+const STREAM_WAIT: Duration = Duration::from_secs(2);
 
 /// What a provider's thread tells the agent.
 pub(super) enum Message {
