@@ -134,7 +134,10 @@ fn feature_sets(package: &Package) -> Vec<Vec<&str>> {
 
 fn rustdoc(workspace: &Workspace) -> Result<Verdict> {
     let mut doc = workspace.cargo();
-    run::run(doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    run::run(
+        doc.args(["doc", "--workspace", "--no-deps", "--all-features"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
     passed()
 }
 
@@ -143,7 +146,7 @@ fn new_gadget(workspace: &Workspace) -> Result<Verdict> {
     Ok(Verdict::Passed("made, checked, tested and run in a copy".to_owned()))
 }
 
-/// Ten seconds for each target: this finds slips, not depths.
+/// Eight seconds for each target: this finds slips, not depths.
 fn fuzz(workspace: &Workspace) -> Result<Verdict> {
     let targets = fuzz_targets(workspace)?;
     if targets.is_empty() {
@@ -160,8 +163,8 @@ fn fuzz(workspace: &Workspace) -> Result<Verdict> {
             "none",
             target,
             "--",
-            "-max_total_time=10",
-            "-timeout=10",
+            "-max_total_time=8",
+            "-timeout=60",
         ]);
         if run::run(fuzz.arg("-print_final_stats=1")).is_err() {
             failed.push(target.as_str());
