@@ -175,13 +175,13 @@ impl Linux {
     }
 
     /// What [`Action::prepare`] does.
-    fn look(&self, plan: &Plan) -> Result<Undo, ActionError> {
+    fn look(&mut self, plan: &Plan) -> Result<Undo, ActionError> {
         let kind = plan.step.kind();
         self.supports(kind)?;
         self.check_room(kind)?;
-        let ends = matches!(kind, StepKind::Terminate | StepKind::Kill);
+        let reaches = matches!(kind, StepKind::Pause | StepKind::Terminate | StepKind::Kill);
         let tree = plan.target.reach == Reach::Tree;
-        if tree && !(ends && matches!(plan.target.subject, Subject::Process(_))) {
+        if tree && !(reaches && matches!(plan.target.subject, Subject::Process(_))) {
             return Err(unsupported(kind, "a target without its descendants"));
         }
         match (&plan.step, plan.target.subject) {
@@ -244,7 +244,10 @@ impl Action for Linux {
         match undo {
             Undo::Nothing => Ok(gadget_core::summary(format_args!("nothing to put back"))),
             Undo::Thaw { cgroup, path } => self.thaw_cgroup(*cgroup, path),
-            Undo::Continue { process } => self.continue_process(*process),
+            Undo::Continue { process, reach: Reach::Alone, .. } => self.continue_process(*process),
+            Undo::Continue { process, reach: Reach::Tree, stopped } => {
+                self.continue_tree(*process, stopped)
+            }
             Undo::Restore { subject, setting, path, before, wrote } => match *subject {
                 Subject::Process(id) => self.put_back_attribute(id, *setting, before, wrote),
                 Subject::Cgroup(id) => self.put_back_limit(id, *setting, path, (before, wrote)),

@@ -14,9 +14,10 @@ use gadget_core::{
 };
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Signal;
 
 use crate::linux::Linux;
-use crate::process::Stat;
+use crate::process::{self, MAX_HELD, Stat, find};
 
 /// The live `/proc`.
 pub(crate) fn proc() -> BorrowedFd<'static> {
@@ -106,6 +107,53 @@ impl Drop for Child {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A shell with others below it, each with one child. All ignore `SIGTERM`, and are ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) root: Child,
+    /// All of them, children behind their parents.
+    pub(crate) members: Vec<ProcessId>,
+}
+
+impl Family {
+    pub(crate) fn of(width: usize) -> Self {
+        let root = Child::script(&format!(
+            "trap '' TERM; for i in $(seq {width}); do sh -c 'sleep 1000 & wait' & done; \
+             echo ready; wait"
+        ));
+        let mut members = Vec::with_capacity(MAX_HELD);
+        eventually("all are there", || {
+            members.clear();
+            members.push(root.id());
+            find(proc(), &mut members, 1);
+            members.len() == 1 + 2 * width
+        });
+        Self { root, members }
+    }
+
+    pub(crate) fn signal(ids: &[ProcessId], signal: Signal) {
+        for &id in ids {
+            if let Ok(target) = process::Target::open(proc(), id) {
+                target.signal(signal).unwrap();
+            }
+        }
+    }
+
+    /// True of each that has ended or is `stopped` or not.
+    pub(crate) fn are(ids: &[ProcessId], stopped: bool) -> bool {
+        ids.iter().all(|&id| {
+            let stat = process::Target::open(proc(), id).ok().and_then(|target| target.stat());
+            stat.is_none_or(|stat| stat.stopped() == stopped)
+        })
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        Self::signal(&self.members, Signal::KILL);
     }
 }
 

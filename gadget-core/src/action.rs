@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use arrayvec::ArrayString;
+use arrayvec::{ArrayString, ArrayVec};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::RecordedPermit;
-use crate::plan::{Plan, PlanId, StepKind};
+use crate::plan::{Plan, PlanId, Reach, StepKind};
 use crate::subject::{CgroupId, ProcessId, Subject};
 use crate::units::Timestamp;
 
@@ -34,6 +34,9 @@ pub fn summary(text: std::fmt::Arguments<'_>) -> Summary {
     let _ = cut.write_fmt(text);
     cut.0
 }
+
+/// Processes that somebody else had stopped before we stopped a tree around them, as many as an undo holds.
+pub type Stopped = ArrayVec<ProcessId, 16>;
 
 /// What can be set and put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,10 +84,19 @@ pub enum Undo {
         /// Its path below the hierarchy's root.
         path: Arc<str>,
     },
-    /// Continue a stopped process.
+    /// Continue what was stopped.
+    ///
+    /// Also of a tree that is to be ended, for it is stopped first. A live agent never puts that back, since such a
+    /// step is not [reversible](StepKind::reversible); after one that died in between, the tree is let go on.
     Continue {
         /// The process.
         process: ProcessId,
+        /// The process alone, or its descendants too.
+        #[serde(default)]
+        reach: Reach,
+        /// Those of the tree that were stopped before, and stay so; only the first that were found, if there were more.
+        #[serde(default)]
+        stopped: Stopped,
     },
     /// Put a setting back, unless somebody else has changed it since.
     Restore {

@@ -24,7 +24,9 @@ pub mod testing;
 mod units;
 mod world;
 
-pub use action::{Action, ActionError, Effect, NoActions, Setting, Summary, Undo, Value, summary};
+pub use action::{
+    Action, ActionError, Effect, NoActions, Setting, Stopped, Summary, Undo, Value, summary,
+};
 pub use agent::{Agent, AgentBuilder, BuildError, Event, GadgetCost, StepReport, Stop};
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -81,7 +81,7 @@ impl Linux {
             Step::Terminate { grace } => {
                 let who = Who::Group(id, path.clone());
                 let (ending, line) =
-                    Ending::ask(plan.id, who, path.clone(), grace, &mut self.means(kind)?)?;
+                    Ending::ask(plan.id, who, path.clone(), grace, &[], &mut self.means(kind)?)?;
                 Ok(self.begin(Work::Ending(ending), line))
             }
             Step::Kill => {

@@ -66,12 +66,13 @@ enum Phase {
 }
 
 impl Ending {
-    /// Sends `SIGTERM`; `SIGKILL` follows after `grace`.
+    /// Sends `SIGTERM`; `SIGKILL` follows after `grace`. Those in `stopped` stay so if their tree cannot be held.
     pub(crate) fn ask(
         plan: PlanId,
         who: Who,
         name: Arc<str>,
         grace: Duration,
+        stopped: &[ProcessId],
         means: &mut Means<'_>,
     ) -> Result<(Self, Summary), ActionError> {
         let seconds = grace.as_secs_f64();
@@ -86,7 +87,7 @@ impl Ending {
                 summary(format_args!("SIGTERM to {pid} ({name}), SIGKILL in {seconds:.1} s"))
             }
             Who::Tree(target) => {
-                let all = ask_tree(plan, target, means)?;
+                let all = ask_tree(plan, target, stopped, means)?;
                 let (pid, rest) = (target.id.pid, all.saturating_sub(1));
                 summary(format_args!(
                     "SIGTERM to {pid} ({name}) and {rest} descendants, SIGKILL in {seconds:.1} s"
@@ -127,8 +128,7 @@ impl Ending {
             }
             Who::Tree(target) => {
                 let pid = target.id.pid;
-                means.held.clear();
-                means.held.push(target.id);
+                means.tree_of(target.id);
                 let plan = self.plan;
                 let ours = means.pool.iter().filter(|(of, id)| *of == plan && *id != target.id);
                 means.held.extend(ours.map(|(_, id)| *id).take(tree::MAX_HELD - 1));
@@ -242,6 +242,13 @@ impl Ending {
 }
 
 impl Means<'_> {
+    /// `/proc`, and room for the tree of `root`, which it begins with.
+    pub(crate) fn tree_of(&mut self, root: ProcessId) -> (BorrowedFd<'_>, &mut Vec<ProcessId>) {
+        self.held.clear();
+        self.held.push(root);
+        (self.proc, self.held)
+    }
+
     fn group<'b>(&'b self, id: CgroupId, path: &'b str) -> Result<Group<'b>, ActionError> {
         let hierarchies = self
             .hierarchies
@@ -259,27 +266,25 @@ fn thaw(means: &Means<'_>, pid: u32) -> &'static str {
 }
 
 /// Asks a whole tree at once: stopped first, so that none forks meanwhile. Returns how many.
-fn ask_tree(plan: PlanId, root: &Target, means: &mut Means<'_>) -> Result<usize, ActionError> {
-    means.held.clear();
-    means.held.push(root.id);
-    let walk = tree::stop(means.proc, means.held);
+fn ask_tree(
+    plan: PlanId,
+    root: &Target,
+    stopped: &[ProcessId],
+    means: &mut Means<'_>,
+) -> Result<usize, ActionError> {
+    let (proc, held) = means.tree_of(root.id);
+    let walk = tree::stop(proc, held);
     let room = tree::MAX_HELD - means.pool.len();
     let fits = walk != tree::Walk::Full && means.held.len() <= room;
-    for &id in &*means.held {
-        if let Ok(target) = Target::open(means.proc, id) {
-            if fits {
-                let _ = target.signal(Signal::TERM);
-            }
-            let _ = target.signal(Signal::CONT);
-        }
-    }
     if !fits {
-        let source = io::ErrorKind::OutOfMemory.into();
-        return Err(ActionError::System {
-            attempt: "hold all processes of the tree; all run on",
-            source,
-        });
+        tree::let_go(means.proc, means.held, stopped);
+        return Err(tree::too_large());
     }
+    for &id in &*means.held {
+        tree::signal(means.proc, id, Signal::TERM);
+    }
+    // Also what was stopped before: it takes the signal only once it runs again.
+    tree::let_go(means.proc, means.held, &[]);
     means.pool.extend(means.held.iter().map(|id| (plan, *id)));
     Ok(means.held.len())
 }

@@ -9,3 +9,5 @@ mod tree;
 pub(crate) use ending::{Ending, Means, Pool, Who};
 pub(crate) use target::{Stat, Target, pid_path};
 pub(crate) use tree::MAX_HELD;
+#[cfg(test)]
+pub(crate) use tree::find;

@@ -1,5 +1,6 @@
 //! A process and all its descendants, held still so that none escapes by forking.
 
+use std::io;
 use std::time::Duration;
 
 use gadget_core::{ActionError, ProcessId};
@@ -14,7 +15,7 @@ use crate::file;
 pub(crate) const MAX_HELD: usize = 4096;
 
 /// The most passes over a tree until it must have come to rest.
-const MAX_PASSES: usize = 64;
+pub(super) const MAX_PASSES: usize = 64;
 
 /// Between two passes that found nothing new.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -49,8 +50,7 @@ fn stop_with(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>, children_files: bo
     let mut quiet = 0;
     for _ in 0..MAX_PASSES {
         let before = held.len();
-        let full = if children_files { walk(proc, held) } else { scan(proc, held) };
-        if full {
+        if pass(proc, held, children_files, &stop_it) {
             return Walk::Full;
         }
         quiet = if held.len() == before { quiet + 1 } else { 0 };
@@ -70,17 +70,19 @@ fn stop_with(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>, children_files: bo
 
 /// Ends the processes in `held` and all their descendants with `SIGKILL`, and frees their memory at once. `held` holds all
 /// of them afterwards, up to its room.
+///
+/// At any moment each that is stopped still has its parent: should we die here, [`find`] gets to all of them from the root.
 pub(crate) fn kill(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>) -> Walk {
     let mut walk = stop(proc, held);
     if walk == Walk::Restless {
         // Killing the stopped child lets the parent in vfork(2) return and stop, before it is killed in its turn: nothing
         // that a restless process forked meanwhile is missed.
-        for &id in held.iter().filter(|&&id| stands_still(proc, id)) {
+        for &id in held.iter().rev().filter(|&&id| is_below_the_restless(proc, held, id)) {
             signal(proc, id, Signal::KILL);
         }
         walk = stop(proc, held);
     }
-    for &id in &*held {
+    for &id in held.iter().rev() {
         signal(proc, id, Signal::KILL);
     }
     for &id in &*held {
@@ -89,6 +91,42 @@ pub(crate) fn kill(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>) -> Walk {
         }
     }
     walk
+}
+
+/// Adds all descendants of the processes in `held` to it, children behind their parents, in at most `passes` passes. Moves
+/// nothing; what is forked meanwhile may be missed, but nothing below a process that stands still.
+pub(crate) fn find(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>, passes: usize) -> Walk {
+    let children_files = has_children_files(proc);
+    for _ in 0..passes {
+        let before = held.len();
+        if pass(proc, held, children_files, &|_| {}) {
+            return Walk::Full;
+        }
+        if held.len() == before {
+            break;
+        }
+    }
+    Walk::Held
+}
+
+/// Lets the processes in `held` go on, children before their parents, but for those in `stay`. Returns how many of them
+/// were stopped.
+pub(crate) fn let_go(proc: BorrowedFd<'_>, held: &[ProcessId], stay: &[ProcessId]) -> usize {
+    let mut stopped = 0;
+    for &id in held.iter().rev().filter(|id| !stay.contains(id)) {
+        if let Ok(target) = Target::open(proc, id) {
+            stopped += usize::from(target.stat().is_some_and(Stat::stopped));
+            // In any case: one that waits uninterruptibly or is frozen has yet to take its SIGSTOP.
+            let _ = target.signal(Signal::CONT);
+        }
+    }
+    stopped
+}
+
+/// Why a tree is left alone.
+pub(crate) fn too_large() -> ActionError {
+    let source = io::ErrorKind::OutOfMemory.into();
+    ActionError::System { attempt: "hold all processes of the tree; all run on", source }
 }
 
 /// True if `ancestor` is this process or one of its ancestors.
@@ -113,15 +151,32 @@ fn has_children_files(proc: BorrowedFd<'_>) -> bool {
     file::open(proc, "thread-self/children", rustix::fs::OFlags::RDONLY).is_ok()
 }
 
+/// What is done to a process as soon as it is found.
+type Seize = dyn Fn(&Target);
+
+fn stop_it(target: &Target) {
+    let _ = target.signal(Signal::STOP);
+}
+
+/// One pass over the tree; true if there was no more room.
+fn pass(
+    proc: BorrowedFd<'_>,
+    held: &mut Vec<ProcessId>,
+    children_files: bool,
+    seize: &Seize,
+) -> bool {
+    if children_files { walk(proc, held, seize) } else { scan(proc, held, seize) }
+}
+
 /// One pass through the `children` files; true if there was no more room.
-fn walk(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>) -> bool {
+fn walk(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>, seize: &Seize) -> bool {
     let mut full = false;
     let mut next = 0;
     while let Some(&parent) = held.get(next) {
         next += 1;
         // A process that ends while it is read has no children left.
         let _ = for_each_child(proc, parent, &mut |child| {
-            full |= !take(proc, held, child, |stat| stat.parent == parent.pid);
+            full |= !take(proc, held, child, seize, |stat| stat.parent == parent.pid);
         });
     }
     full
@@ -129,13 +184,13 @@ fn walk(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>) -> bool {
 
 /// One pass over all processes; true if there was no more room. Finds a chain of any length when ids rise along it, and
 /// one link of it otherwise, which the next pass carries on.
-fn scan(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>) -> bool {
+fn scan(proc: BorrowedFd<'_>, held: &mut Vec<ProcessId>, seize: &Seize) -> bool {
     let mut full = false;
     let _ = file::for_each_dir(proc, &mut |name| {
         if let Some(pid) = name.to_str().ok().and_then(|name| name.parse().ok()) {
             let ours = |stat: Stat| stat.parent != 0 && held_has(held, stat.parent);
             if Stat::of(proc, pid).is_some_and(ours) {
-                full |= !take(proc, held, pid, |_| true);
+                full |= !take(proc, held, pid, seize, |_| true);
             }
         }
         Ok(())
@@ -147,11 +202,12 @@ fn held_has(held: &[ProcessId], pid: u32) -> bool {
     held.iter().any(|id| id.pid == pid)
 }
 
-/// Stops `pid` and adds it, unless it is there already or `belongs` says no; false if there was no room.
+/// Seizes `pid` and adds it, unless it is there already or `belongs` says no; false if there was no room.
 fn take(
     proc: BorrowedFd<'_>,
     held: &mut Vec<ProcessId>,
     pid: u32,
+    seize: &Seize,
     belongs: impl Fn(Stat) -> bool,
 ) -> bool {
     if held_has(held, pid) {
@@ -163,13 +219,13 @@ fn take(
     if let Ok(target) = Target::open_any(proc, pid)
         && target.stat().is_some_and(belongs)
     {
-        let _ = target.signal(Signal::STOP);
+        seize(&target);
         held.push(target.id);
     }
     true
 }
 
-fn signal(proc: BorrowedFd<'_>, id: ProcessId, signal: Signal) {
+pub(super) fn signal(proc: BorrowedFd<'_>, id: ProcessId, signal: Signal) {
     if let Ok(target) = Target::open(proc, id) {
         let _ = target.signal(signal);
     }
@@ -181,6 +237,14 @@ fn stands_still(proc: BorrowedFd<'_>, id: ProcessId) -> bool {
 
 fn sleeps_or_stands(proc: BorrowedFd<'_>, id: ProcessId) -> bool {
     stands_still(proc, id) || Stat::of(proc, id.pid).is_none_or(|stat| stat.state == b'D')
+}
+
+fn is_below_the_restless(proc: BorrowedFd<'_>, held: &[ProcessId], id: ProcessId) -> bool {
+    let above =
+        |pid| Stat::of(proc, pid).map(|stat| stat.parent).filter(|&pid| held_has(held, pid));
+    std::iter::successors(above(id.pid), |&pid| above(pid))
+        .take(MAX_HELD)
+        .any(|pid| Stat::of(proc, pid).is_some_and(|stat| !stat.stands_still()))
 }
 
 /// Calls `f` with each child of each thread of `parent`.
@@ -199,14 +263,7 @@ fn for_each_child(proc: BorrowedFd<'_>, parent: ProcessId, f: &mut dyn FnMut(u32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Child, eventually, identity, proc};
-
-    /// A shell that starts others that start others: `width` of them, each with one child.
-    fn family(width: usize) -> Child {
-        Child::script(&format!(
-            "for i in $(seq {width}); do sh -c 'sleep 1000 & wait' & done; sleep 0.3; echo ready; wait"
-        ))
-    }
+    use crate::testing::{Child, Family, eventually, identity, proc};
 
     fn ended(held: &[ProcessId]) -> bool {
         held.iter().all(|&id| Target::open(proc(), id).is_err())
@@ -221,14 +278,14 @@ mod tests {
     #[test]
     fn both_ways_find_all_descendants_and_stop_them() {
         for children_files in [true, false] {
-            let root = family(3);
-            let mut tree = held(&root);
+            let family = Family::of(3);
+            let mut tree = held(&family.root);
             // A page that is read from the disk keeps one from stopping for longer than the walk waits.
             eventually("it is held", || stop_with(proc(), &mut tree, children_files) == Walk::Held);
             let states: Vec<_> =
                 tree.iter().map(|id| Stat::of(proc(), id.pid).unwrap().state).collect();
             kill(proc(), &mut tree);
-            // The shell, three shells, three sleeps; `sleep 0.3` has ended.
+            // The shell, three shells, three sleeps.
             assert_eq!(states, [b'T'; 7], "children files: {children_files}");
             eventually("all have ended", || ended(&tree));
         }

@@ -1,4 +1,4 @@
-//! Killed at every write, on real cgroups: the next start puts everything back.
+//! Killed at every write and every signal, on real cgroups and processes: the next start puts everything back.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -9,13 +9,41 @@ use gadget_core::{
     Action as _, Bytes, Ending, HostFacts, Ledger, MemoryLimit, ProcessId, Reach, Step, Subject,
     recover,
 };
+use rustix::process::Signal;
 
 use super::support::Desk;
-use crate::testing::{Child, Groups, eventually};
+use crate::testing::{Child, Family, Groups, eventually, finish};
 
-/// Tells the process that is to die: the ledger's directory, the target cgroup and the target process.
+/// Tells the process that is to die: the ledger's directory, and what it is to act on.
 const TOLD: &str = "GADGET_CRASH_TOLD";
-const NAME: &str = "tests::crash::a_kill_at_any_write_leaves_no_cgroup_frozen_and_no_limit_set";
+
+/// Lets `script` act on what it is `told` in a process that dies at the `crash`th point, takes a look, and recovers. True
+/// if it came to its end.
+fn recovers(script: &str, crash: usize, told: &str, look: impl FnOnce()) -> bool {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("ledger");
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("tests::crash::{script}")])
+        .env("GADGET_CRASH_AT", crash.to_string())
+        .env(TOLD, format!("{} {told}", dir.display()))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success() || status.signal() == Some(9), "at {crash}: {status}");
+    look();
+    let now = gadget_core::Timestamp::from_secs(1_800_000_000);
+    let facts = HostFacts::read(Path::new("/proc")).unwrap();
+    let mut ledger = Ledger::open(&dir, &facts, now).unwrap();
+    recover(&mut ledger, &mut crate::linux(), &facts, now);
+    let unfinished = &ledger.carried().unfinished;
+    assert!(unfinished.is_empty(), "at {crash}: {unfinished:?}");
+    status.success()
+}
+
+fn process<'a>(words: &mut impl Iterator<Item = &'a str>) -> ProcessId {
+    let mut number = || words.next().unwrap().parse().unwrap();
+    ProcessId { pid: u32::try_from(number()).unwrap(), start: number() }
+}
 
 fn steps() -> [Step; 6] {
     [
@@ -42,7 +70,7 @@ fn script(told: &str) {
     let mut word = || words.next().unwrap();
     let (dir, path) = (word(), word());
     let cgroup = Subject::Cgroup(gadget_core::CgroupId(word().parse().unwrap()));
-    let process = ProcessId { pid: word().parse().unwrap(), start: word().parse().unwrap() };
+    let process = process(&mut words);
     let mut linux = crate::linux();
     for life in 0..2 {
         let mut desk = Desk::new(Some(Path::new(dir)));
@@ -86,39 +114,69 @@ fn a_kill_at_any_write_leaves_no_cgroup_frozen_and_no_limit_set() {
         ];
         (files.map(|file| groups.read(file)), adjust())
     };
-    let (before, facts) = (state(), HostFacts::read(Path::new("/proc")).unwrap());
+    let before = state();
     let Subject::Cgroup(cgroup) = groups.subject() else { panic!() };
     let (mut crash, mut changed) = (0, 0);
     loop {
-        let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("ledger");
         let id = child.id();
-        let told =
-            format!("{} {} {} {} {}", dir.display(), groups.path, cgroup.0, id.pid, id.start);
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", NAME])
-            .env("GADGET_CRASH_AT", crash.to_string())
-            .env(TOLD, &told)
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success() || status.signal() == Some(9), "at {crash}: {status}");
-        changed += usize::from(state() != before || child.state() == b'T');
-        let now = gadget_core::Timestamp::from_secs(1_800_000_000);
-        let mut ledger = Ledger::open(&dir, &facts, now).unwrap();
-        recover(&mut ledger, &mut crate::linux(), &facts, now);
-        assert!(
-            ledger.carried().unfinished.is_empty(),
-            "at {crash}: {:?}",
-            ledger.carried().unfinished
-        );
+        let told = format!("{} {} {} {}", groups.path, cgroup.0, id.pid, id.start);
+        let name = "a_kill_at_any_write_leaves_no_cgroup_frozen_and_no_limit_set";
+        let ended = recovers(name, crash, &told, || {
+            changed += usize::from(state() != before || child.state() == b'T');
+        });
         assert_eq!(state(), before, "at {crash}");
         eventually("it runs", || child.state() == b'S');
-        if status.success() {
+        if ended {
             break;
         }
         crash += 1;
     }
     eprintln!("killed at {crash} writes; the host was changed after {changed} of them");
     assert!(crash > 100 && changed > 30, "{crash} writes, {changed} changed the host");
+}
+
+/// One ending of a tree.
+fn end_tree(told: &str) {
+    let mut words = told.split(' ');
+    let (dir, step) = (words.next().unwrap(), words.next().unwrap());
+    let root = Subject::Process(process(&mut words));
+    let step = match step {
+        "kill" => Step::Kill,
+        _ => Step::Terminate { grace: Duration::from_millis(1) },
+    };
+    let mut desk = Desk::new(Some(Path::new(dir)));
+    let mut linux = crate::linux();
+    let plan = desk.plan(step, root, Reach::Tree, "leaky");
+    desk.act(&mut linux, &plan);
+    finish(&mut linux, desk.now, Duration::from_millis(1));
+    desk.end(&plan, Ending::Met);
+}
+
+#[test]
+fn a_kill_at_any_signal_to_a_tree_leaves_none_of_it_stopped() {
+    if let Ok(told) = std::env::var(TOLD) {
+        return end_tree(&told);
+    }
+    for step in ["kill", "terminate"] {
+        let (mut crash, mut left, mut ended) = (0, 0, false);
+        while !ended {
+            let family = Family::of(2);
+            // An operator had stopped the last one.
+            let (ours, theirs) = family.members.split_at(4);
+            Family::signal(theirs, Signal::STOP);
+            eventually("theirs stops", || Family::are(theirs, true));
+            let id = family.members[0];
+            let told = format!("{step} {} {}", id.pid, id.start);
+            let name = "a_kill_at_any_signal_to_a_tree_leaves_none_of_it_stopped";
+            ended = recovers(name, crash, &told, || {
+                left += usize::from(!Family::are(ours, false));
+            });
+            eventually("ours go on", || Family::are(ours, false));
+            // To end on SIGTERM it has to run.
+            eventually("theirs stays", || step == "terminate" || Family::are(theirs, true));
+            crash += 1;
+        }
+        eprintln!("{step}: killed at {crash} points; some of the tree was stopped after {left}");
+        assert!(crash > 30 && left > 10, "{step}: {crash} points, {left} left it stopped");
+    }
 }

@@ -3,10 +3,11 @@ use std::time::Duration;
 use gadget_core::{
     Action as _, ActionError, Bytes, ProcessId, Reach, Step, StepKind, Subject, Timestamp, Undo,
 };
+use rustix::process::Signal;
 
 use crate::linux::MAX_UNDER_WAY;
 use crate::process::Target;
-use crate::testing::{Child, act, eventually, finish, identity, plan, proc};
+use crate::testing::{Child, Family, act, eventually, finish, identity, plan, proc};
 
 const NOW: Timestamp = Timestamp::from_secs(2_000);
 const TICK: Duration = Duration::from_millis(100);
@@ -162,6 +163,45 @@ fn pausing_is_undone_and_a_stop_of_somebody_else_is_left_to_them() {
     linux.undo(&undo).unwrap();
     eventually("it runs", || child.state() == b'S');
     assert!(linux.undo(&undo).unwrap().ends_with("which ran already"));
+}
+
+#[test]
+fn a_paused_tree_goes_on_but_for_those_whom_somebody_else_had_stopped() {
+    let family = Family::of(2);
+    let (theirs, ours) = family.members.split_at(1);
+    let pid = family.root.pid();
+    Family::signal(theirs, Signal::STOP);
+    eventually("theirs stops", || Family::are(theirs, true));
+    let mut linux = crate::linux();
+    let mut plan = plan(Step::Pause, subject(&family.root), "leaky");
+    plan.target.reach = Reach::Tree;
+    let (effect, undo) = act(&mut linux, &plan).unwrap();
+    let line = format!("SIGSTOP to {pid} (leaky) and 4 descendants");
+    assert!(effect.complete && effect.summary.starts_with(&line), "{effect:?}");
+    let stopped = theirs.iter().copied().collect();
+    assert_eq!(undo, Undo::Continue { process: theirs[0], reach: Reach::Tree, stopped });
+    eventually("all stand still", || Family::are(&family.members, true));
+    for stopped in [4, 0] {
+        let line = format!("SIGCONT to {pid} and 4 descendants; {stopped} of them were stopped");
+        assert_eq!(&*linux.undo(&undo).unwrap(), line);
+        eventually("ours go on", || Family::are(ours, false));
+        assert!(Family::are(theirs, true));
+    }
+}
+
+#[test]
+fn a_tree_that_is_mostly_stopped_already_is_not_paused_but_can_be_ended() {
+    let family = Family::of(9);
+    Family::signal(&family.members[..17], Signal::STOP);
+    eventually("they stop", || Family::are(&family.members[..17], true));
+    let mut linux = crate::linux();
+    let mut plan = plan(Step::Pause, subject(&family.root), "leaky");
+    plan.target.reach = Reach::Tree;
+    assert!(matches!(linux.prepare(&plan), Err(ActionError::Unsupported { .. })));
+    plan.step = Step::Kill;
+    let undo = linux.prepare(&plan).unwrap();
+    let Undo::Continue { stopped, .. } = undo else { panic!("{undo:?}") };
+    assert_eq!(stopped[..], family.members[..16]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Agent {
                 };
                 effect.outcome(ending, summary(format_args!("{text}")))
             }
-            Fate::PutBack(_) if effect.undo == crate::action::Undo::Nothing => return false,
+            Fate::PutBack(_) if !effect.reversible() => return false,
             Fate::PutBack(ending) => match effect.put_back(&mut *self.action, ending) {
                 Ok(outcome) => outcome,
                 Err(error) => {

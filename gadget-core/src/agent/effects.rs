@@ -48,8 +48,9 @@ impl OpenEffect {
         Self { plan, undo, gadget, since, met: false, complete }
     }
 
-    fn reversible(&self) -> bool {
-        self.undo != Undo::Nothing
+    /// False for an effect whose undo only says what to do after a crash in the middle of it.
+    pub(super) fn reversible(&self) -> bool {
+        self.plan.step.kind().reversible() && self.undo != Undo::Nothing
     }
 
     /// What has to be read, and how often, to see in time whether the expected change comes; nothing once it has.

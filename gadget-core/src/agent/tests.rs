@@ -184,6 +184,45 @@ fn an_effect_that_does_not_bring_the_change_is_put_back() {
 }
 
 #[test]
+fn the_end_of_a_tree_is_never_put_back_by_the_agent_that_brought_it() {
+    let kill = || {
+        let mut kill = plan(Step::Kill);
+        let leaky = Subject::Process(ProcessId { pid: 70, start: 7 });
+        kill.target = Target { subject: leaky, reach: Reach::Tree, name: "leaky".into() };
+        kill
+    };
+    for (used, release, endings) in [
+        (400, false, vec![Ending::Met]),
+        (900, true, vec![Ending::Unmet]),
+        (900, false, vec![Ending::Unmet]),
+    ] {
+        let mut stage = stage(ACT, move |now, _, plans| match now.since(at(0)).as_secs() {
+            1 => plans.propose(kill()),
+            3 if release => plans.release(PlanId(1)),
+            _ => {}
+        });
+        for second in 0..=7 {
+            let used = if second < 2 { 900 } else { used };
+            stage.agent.step(&seen(at(second), used), at(second));
+        }
+        let undo = stage.entries().into_iter().find_map(|entry| match entry {
+            Entry::Intended { undo, .. } => Some(undo.into_owned()),
+            _ => None,
+        });
+        assert!(matches!(undo, Some(Undo::Continue { reach: Reach::Tree, .. })), "{undo:?}");
+        assert_eq!((stage.actions.undone(), stage.endings()), (vec![], endings));
+    }
+    let mut stage = stage(ACT, move |_, _, plans| plans.propose(kill()));
+    stage.actions.take(Duration::from_secs(60));
+    for second in 0..=2 {
+        stage.agent.step(&seen(at(second), 900), at(second));
+    }
+    assert_eq!(stage.actions.applied().len(), 1);
+    stage.agent.finish(at(3));
+    assert_eq!((stage.actions.undone(), stage.endings()), (vec![], vec![Ending::Shutdown]));
+}
+
+#[test]
 fn without_a_policy_nothing_is_done_but_everything_is_on_record() {
     let mut stage = stage("", |_, _, plans| plans.propose(plan(Step::Kill)));
     for second in 0..10 {
@@ -454,4 +493,81 @@ fn an_undo_that_was_left_is_done_by_the_next_agent() {
     let agent = build(second.clone());
     assert!(matches!(second.undone().as_slice(), [Undo::Thaw { .. }]));
     assert!(agent.ledger().carried().unfinished.is_empty());
+}
+
+/// A file system that is soon full.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// None, said aloud, where nothing may be mounted; the ledger's own tests fill a file everywhere.
+    fn mount() -> Option<Self> {
+        let place = tempfile::tempdir().unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        match rustix::mount::mount("none", place.path(), "tmpfs", flags, c"size=64k") {
+            Ok(()) => Some(Self(place)),
+            Err(error) => {
+                println!("SKIPPED: a tmpfs cannot be mounted here ({error})");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(self.0.path(), rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_done_it_is_said_and_observing_goes_on() {
+    let Some(small) = Small::mount() else { return };
+    let actions = RecordingActions::default();
+    let notes = Arc::<Mutex<Vec<String>>>::default();
+    let (noted, asked) = (Arc::clone(&notes), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&asked);
+    let mut agent = Agent::builder()
+        .replaying()
+        .host(facts())
+        .clock(crate::clock::ManualClock::at(at(0)))
+        .gadget(Script(move |now: Timestamp, _: &World, plans: &mut Plans| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            if now.since(at(0)).as_secs() >= 2 {
+                plans.propose(plan(Step::Freeze));
+            }
+        }))
+        .actions(actions.clone())
+        .policy(Policy::from_toml(ACT).unwrap())
+        .ledger(Ledger::open(small.0.path().join("ledger"), &facts(), at(0)).unwrap())
+        .on_event(move |event, _| {
+            if let Event::Noted(diagnostic) = event {
+                noted.lock().push(diagnostic.text.to_string());
+            }
+        })
+        .build()
+        .unwrap();
+    agent.step(&seen(at(0), 900), at(0));
+    let filler = small.0.path().join("filler");
+    let _ = std::fs::write(&filler, vec![0; 64 * 1024]);
+    // What is said of pauses fills the page that the ledger already has.
+    for _ in 0..8 {
+        agent.pause(&"long ".repeat(100));
+        agent.step(&[], at(1));
+        agent.resume();
+        agent.step(&[], at(1));
+    }
+    let before = asked.load(Ordering::Relaxed);
+    for second in 2..6 {
+        agent.step(&seen(at(second), 900), at(second));
+    }
+    assert!(actions.applied().is_empty());
+    assert_eq!(asked.load(Ordering::Relaxed), before + 4);
+    let said = notes.lock().iter().filter(|note| note.contains("cannot be")).count();
+    assert!(said >= 1, "{:?}", notes.lock());
+    std::fs::remove_file(&filler).unwrap();
+    for second in 6..12 {
+        agent.step(&seen(at(second), 900), at(second));
+    }
+    assert_eq!(actions.applied().len(), 1, "{:?}", notes.lock());
+    assert!(Ledger::verify(small.0.path().join("ledger")).is_ok());
 }

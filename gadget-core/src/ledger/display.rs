@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Ending, Entry, Record};
 use crate::action::Undo;
+use crate::plan::Reach;
 use crate::policy::Verdict;
 
 /// One line: `2026-11-27T04:10:00.000Z 42 intended #7 freeze on leaky (cgroup 12): ...`.
@@ -78,7 +79,10 @@ impl fmt::Display for Words<'_> {
         match self.0 {
             Undo::Nothing => f.write_str("nothing"),
             Undo::Thaw { path, .. } => write!(f, "thaw {path}"),
-            Undo::Continue { process } => write!(f, "continue process {}", process.pid),
+            Undo::Continue { process, reach, .. } => {
+                write!(f, "continue process {}", process.pid)?;
+                f.write_str(if *reach == Reach::Tree { " and its descendants" } else { "" })
+            }
             Undo::Restore { setting, path, before, .. } => {
                 write!(f, "put {setting:?} {path} back to {before}")
             }

@@ -189,7 +189,7 @@ impl State {
         let changes = match undo {
             Undo::Nothing => None,
             Undo::Thaw { cgroup, .. } => Some(Subject::Cgroup(*cgroup)),
-            Undo::Continue { process } => Some(Subject::Process(*process)),
+            Undo::Continue { process, .. } => Some(Subject::Process(*process)),
             Undo::Restore { subject, .. } => Some(*subject),
         };
         if !self.holds.iter().any(|hold| hold.plan == plan.id) {

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use crate::action::{Action, ActionError, Effect, Setting, Summary, Undo, Value, summary};
 use crate::ledger::RecordedPermit;
 use crate::plan::{Plan, PlanId, Step, StepKind};
-use crate::subject::Subject;
 use crate::units::Timestamp;
 
 type Answer<T> = Box<dyn FnMut(&T) -> Result<(), ActionError> + Send>;
@@ -161,23 +160,19 @@ fn ask<T>(answer: &mut Option<Answer<T>>, about: &T) -> Result<(), ActionError> 
 
 /// What would put the step back, with made-up values.
 fn undo_of(plan: &Plan) -> Undo {
-    let setting = match (&plan.step, plan.target.subject) {
-        (Step::Freeze, Subject::Cgroup(cgroup)) => {
-            return Undo::Thaw { cgroup, path: plan.target.name.clone() };
-        }
-        (Step::Pause, Subject::Process(process)) => return Undo::Continue { process },
-        (Step::SetMemoryHigh { .. }, _) => Setting::MemoryHigh,
-        (Step::SetMemoryMax { .. }, _) => Setting::MemoryMax,
-        (Step::SetCpuMax { .. }, _) => Setting::CpuMax,
-        (Step::SetCpuWeight { .. }, _) => Setting::CpuWeight,
-        (Step::SetIoMax { .. }, _) => Setting::IoMax,
-        (Step::SetPidsMax { .. }, _) => Setting::PidsMax,
-        (Step::SetNice { .. }, _) => Setting::Nice,
-        (Step::SetIoPriority { .. }, _) => Setting::IoPriority,
-        (Step::SetAffinity { .. }, _) => Setting::Affinity,
-        (Step::SetOomScoreAdj { .. }, _) => Setting::OomScoreAdj,
-        (Step::SetSysctl { .. }, _) => Setting::Sysctl,
-        _ => return Undo::Nothing,
+    let setting = match plan.step {
+        Step::SetMemoryHigh { .. } => Setting::MemoryHigh,
+        Step::SetMemoryMax { .. } => Setting::MemoryMax,
+        Step::SetCpuMax { .. } => Setting::CpuMax,
+        Step::SetCpuWeight { .. } => Setting::CpuWeight,
+        Step::SetIoMax { .. } => Setting::IoMax,
+        Step::SetPidsMax { .. } => Setting::PidsMax,
+        Step::SetNice { .. } => Setting::Nice,
+        Step::SetIoPriority { .. } => Setting::IoPriority,
+        Step::SetAffinity { .. } => Setting::Affinity,
+        Step::SetOomScoreAdj { .. } => Setting::OomScoreAdj,
+        Step::SetSysctl { .. } => Setting::Sysctl,
+        _ => return crate::rehearsal::undo_of(plan),
     };
     let value = |text: &str| Value::from(text).unwrap_or_default();
     Undo::Restore {

@@ -6,7 +6,7 @@ use super::RecordingActions;
 use crate::{
     Action, ActionError, Change, Expectation, HostFacts, Ledger, Plan, PlanId, Policy, Probability,
     ProcessId, ProcessIdentity, Reach, Reading, RecordedPermit, Request, Runtime, Signal, Step,
-    StepKind, Subject, Target, Timestamp, Undo, World,
+    StepKind, Stopped, Subject, Target, Timestamp, Undo, World,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -66,7 +66,8 @@ fn what_is_applied_and_undone_is_remembered_by_every_clone() {
     let mut given = kept.clone();
     let permit = permit(Step::Pause, &mut given).unwrap();
     let undo = permit.undo().clone();
-    assert_eq!(undo, Undo::Continue { process: PROCESS });
+    let stopped = Stopped::new();
+    assert_eq!(undo, Undo::Continue { process: PROCESS, reach: Reach::Alone, stopped });
     assert!(given.apply(permit).unwrap().complete);
     given.undo(&undo).unwrap();
     let applied = kept.applied();

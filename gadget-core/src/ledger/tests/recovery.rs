@@ -1,8 +1,9 @@
 //! What becomes of effects whose agent died.
 
 use super::*;
-use crate::action::{Action, ActionError, Summary};
+use crate::action::{Action, ActionError, Stopped, Summary};
 use crate::plan::StepKind;
+use crate::subject::ProcessId;
 
 /// Undoes with prepared answers, and keeps what it was asked.
 #[derive(Default)]
@@ -69,6 +70,24 @@ fn each_answer_of_the_backend_becomes_an_ending() {
         _ => None,
     });
     assert_eq!(on_record.collect::<Vec<_>>(), outcomes);
+}
+
+#[test]
+fn a_tree_that_was_to_be_ended_is_let_go_on() {
+    let home = Home::new();
+    // Without what a ledger of an earlier version does not hold.
+    let process = ProcessId { pid: 70, start: 7 };
+    let old = r#"{"Continue":{"process":{"pid":70,"start":7}}}"#;
+    let alone = Undo::Continue { process, reach: Reach::Alone, stopped: Stopped::new() };
+    assert_eq!(serde_json::from_str::<Undo>(old).unwrap(), alone);
+    let stopped = Stopped::from_iter([ProcessId { pid: 71, start: 8 }]);
+    let undo = Undo::Continue { process, reach: Reach::Tree, stopped };
+    let _ = home.open().record_intent(plan(1, Step::Kill), undo.clone(), at(1)).unwrap();
+    let said = Summary::from("let 3 processes go on").unwrap();
+    let mut action = Answers { answers: vec![Ok(said)], asked: Vec::new() };
+    let outcomes = recover(&mut home.open(), &mut action, &facts("a"), at(9));
+    assert_eq!((endings(&outcomes), outcomes[0].summary), (vec![(1, Ending::Recovered)], said));
+    assert_eq!(action.asked, [undo]);
 }
 
 #[test]
