@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("Forest alone, on scenarios that it has not seen", &said),
         ("Statistics alone", &plain),
     ] {
-        println!("\n{title}:");
+        println!("\n{title}:\n");
         say(said, &happened, &weights);
     }
     say_intervals(&examples);

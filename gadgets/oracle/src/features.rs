@@ -91,4 +91,13 @@ mod tests {
         }
         assert_ne!(fingerprint(), 0);
     }
+
+    #[test]
+    fn the_readme_says_of_every_feature_what_it_is() {
+        let readme = include_str!("../README.md");
+        for feature in Feature::ALL {
+            let line = format!("| `{feature:?}` | {} |", feature.text());
+            assert!(readme.contains(&line), "{line}");
+        }
+    }
 }

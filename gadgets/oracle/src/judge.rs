@@ -12,7 +12,7 @@ use crate::forecast::{Class, Forecast, class_of, estimate};
 use crate::ladder::{Situation, evidence};
 use crate::oracle::Oracle;
 use crate::pace::pace;
-use crate::track::Track;
+use crate::track::{GAVE_WAY, Track};
 
 /// A culprit is looked for from this probability on, or from this many seconds before the limit.
 const SUSPICION: f64 = 0.15;
@@ -67,6 +67,7 @@ impl Oracle {
         if fresh {
             track.alarmed = false;
         }
+        track.forgive(time);
         let levels = track.levels;
         let headroom = track.headroom();
         let motion = track.window.motion();
@@ -89,7 +90,7 @@ impl Oracle {
             track.culprit = None;
         }
         let again = match (&track.culprit, &track.let_go) {
-            (Some(culprit), Some((process, ..))) => culprit.process == *process,
+            (Some(culprit), Some(before)) => culprit.process == before.culprit,
             _ => false,
         };
         if again {
@@ -217,7 +218,7 @@ impl Oracle {
         let room = track.room();
         let Some(held) = &mut track.held else { return };
         let served =
-            room > held.room + 0.15 || time - held.since >= self.settings.hold.as_secs_f64();
+            room > held.room + GAVE_WAY || time - held.since >= self.settings.hold.as_secs_f64();
         if served && !held.released {
             held.released = true;
             plans.release(held.plan);

@@ -40,3 +40,7 @@ pub use oracle::{Oracle, Record};
 
 /// The name under which policies, ledgers and metrics know it.
 const NAME: &str = "oracle";
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,6 +18,11 @@ const RESERVE: f64 = 24.0 * 1024.0 * 1024.0;
 /// A subject at rest that moves by more than this share of its limit is no longer at rest.
 const STIR: f64 = 0.02;
 
+/// Who was let go is under suspicion for this many seconds.
+const FORGIVEN: f64 = 600.0;
+/// Others gave way when this much more of the limit is free than before.
+pub(crate) const GAVE_WAY: f64 = 0.15;
+
 /// The levels of one reading, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Levels {
@@ -68,6 +73,17 @@ pub(crate) struct Held {
     climb: (f64, f64),
 }
 
+/// A culprit that was let go after having been held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LetGo {
+    pub(crate) culprit: ProcessId,
+    /// Seconds and bytes that it had climbed before.
+    climb: (f64, f64),
+    /// When it was let go, and the room left then, as a share of the limit.
+    at: f64,
+    room: f64,
+}
+
 /// One subject.
 #[derive(Clone, Debug)]
 pub(crate) struct Track {
@@ -96,8 +112,8 @@ pub(crate) struct Track {
     pub(crate) forecast: Option<Forecast>,
     pub(crate) stated: Option<(crate::Class, u8, f64)>,
     pub(crate) held: Option<Held>,
-    /// A culprit that was let go after having been held, and the seconds and bytes that it had climbed before.
-    pub(crate) let_go: Option<(ProcessId, f64, f64)>,
+    /// A culprit that was let go after having been held.
+    pub(crate) let_go: Option<LetGo>,
     counters: Option<(f64, Paging)>,
     cgroup_cache: Option<(f64, f64, f64)>,
 }
@@ -234,9 +250,7 @@ impl Track {
     fn climb(&self) -> (f64, f64) {
         let (seconds, bytes) = (self.window.climb_seconds(), self.window.climbed());
         match self.let_go {
-            Some((_, before_seconds, before_bytes)) if bytes > 0.0 => {
-                (seconds + before_seconds, bytes + before_bytes)
-            }
+            Some(before) if bytes > 0.0 => (seconds + before.climb.0, bytes + before.climb.1),
             _ => (seconds, bytes),
         }
     }
@@ -326,8 +340,17 @@ impl Track {
         if let Some(held) = self.held.take()
             && let Some(culprit) = held.culprit
         {
-            self.let_go = Some((culprit, held.climb.0, held.climb.1));
+            let at = self.window.last().map_or(0.0, |last| last.time);
+            self.let_go = Some(LetGo { culprit, climb: held.climb, at, room: self.room() });
         }
+    }
+
+    /// Forgets who was let go once memory came back, or after a while.
+    pub(crate) fn forgive(&mut self, time: f64) {
+        let room = self.room();
+        self.let_go = self
+            .let_go
+            .filter(|before| time - before.at < FORGIVEN && room < before.room + GAVE_WAY);
     }
 
     /// What was killed or ended was the climb's reason: what is left has to show anew whether it grows.
@@ -337,5 +360,48 @@ impl Track {
         }
         self.culprit = None;
         self.let_go = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gadget_core::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_group_takes_less_than_four_kibibytes() {
+        assert!(size_of::<Track>() <= 4096, "{}", size_of::<Track>());
+    }
+
+    #[test]
+    fn what_is_in_swap_is_used_and_what_is_left_of_it_is_room() {
+        let memory = HostMemory {
+            total: Bytes::from_mib(1000),
+            free: Bytes::from_mib(100),
+            inactive_file: Bytes::from_mib(200),
+            swap_total: Bytes::from_mib(500),
+            swap_free: Bytes::from_mib(400),
+            ..HostMemory::default()
+        };
+        let levels = Levels::of_host(&memory).unwrap();
+        let mib = |bytes: f64| (bytes / (1024.0 * 1024.0)).round();
+        assert_eq!((mib(levels.used), mib(levels.limit)), (800.0, 1456.0));
+        assert_eq!(Levels::of_host(&HostMemory::default()), None);
+    }
+
+    #[test]
+    fn a_limit_as_large_as_the_host_is_none() {
+        let memory = CgroupMemory {
+            current: Bytes::from_mib(10),
+            max: MemoryLimit::At(Bytes::from_mib(1000)),
+            high: MemoryLimit::Unlimited,
+            stat: None,
+            events: None,
+        };
+        let host = HostMemory { total: Bytes::from_mib(1000), ..HostMemory::default() };
+        let mut track = Track::new(Subject::Host);
+        assert!(!track.read_cgroup(0.0, &memory, Some(&host), 0.5));
+        assert!(track.read_cgroup(0.0, &memory, None, 0.5) && track.blind);
     }
 }
