@@ -13,9 +13,7 @@ pub(crate) fn lines(story: &Story, report: &Report) -> [String; 5] {
         "What:     {} grew in {} (limit {}) until {peak:.0} % were in use; left alone, it would have met the limit after {:.0} s.",
         report.subject, story.group, report.limit, report.expected_s
     );
-    let foreseen =
-        story.forecasts.iter().find(|forecast| forecast.eta.is_some() && forecast.at >= incident);
-    let foreseen = foreseen.map_or("Foreseen: not at all.".to_owned(), |forecast| {
+    let foreseen = story.first_forecast().map_or("Foreseen: not at all.".to_owned(), |forecast| {
         let (likely, low, high) = forecast.eta.unwrap_or_default();
         format!(
             "Foreseen: {:.0} s into it, out of memory in {likely:.0} s ({low:.0} to {high:.0}), p {:.2}, because of {}.",
