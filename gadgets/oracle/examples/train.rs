@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         said.iter().zip(&plain).map(|(said, plain)| together(*said, *plain)).collect();
 
     for (title, said) in [
-        ("Both together, as the Oracle judges, on scenarios that the forest has not seen", &both),
-        ("Forest alone, on scenarios that it has not seen", &said),
+        ("Probability, on scenarios that the forest has not seen", &said),
+        ("Confidence, on scenarios that the forest has not seen", &both),
         ("Statistics alone", &plain),
     ] {
         println!("\n{title}:\n");

@@ -1,7 +1,7 @@
 //! What the models see of a subject: numbers without the host's size in them.
 
 /// How many there are.
-pub const FEATURES: usize = 21;
+pub const FEATURES: usize = 23;
 
 macro_rules! features {
     ($($index:literal $name:ident $text:literal,)*) => {
@@ -44,6 +44,8 @@ features! {
     18 Culprit "The culprit's share of its group's growth; zero where none is known.",
     19 Born "Natural logarithm of one and the processes that the culprit started since the climb began.",
     20 OomHistory "One if the kernel has killed here before, as far as was seen.",
+    21 Momentum "Memory pressure `some avg10` less `some avg60`, as a share: it rises, or is on its way down.",
+    22 Swapping "Growth of what is in swap, in shares of the limit per second: memory that finds no other place.",
 }
 
 /// [`Feature::LogLeft`] of what does not grow.

@@ -72,8 +72,10 @@ pub struct Forecast {
     pub subject: Subject,
     /// What the memory is doing.
     pub class: Class,
-    /// How likely the limit is reached if nobody acts.
+    /// How likely the limit is reached if nobody acts, calibrated.
     pub probability: Probability,
+    /// How sure that is for the sake of acting on it: lower, until it is too late to wait. The confidence of its plans.
+    pub confidence: Probability,
     /// Time until then, with its 90 % interval; none while memory does not grow beyond doubt.
     pub eta: Option<Estimate>,
     /// Memory that reclaim cannot free.
@@ -164,16 +166,22 @@ pub fn statistical_probability(row: &Row) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 
-/// One probability from that of a forest and that of the statistics: the mean of their odds, on a logarithmic scale.
+/// What a forest may add to the statistics, on the scale of odds: a factor of e.
+const MOST_ADDED: f64 = 1.0;
+
+/// The confidence to act with, from the probabilities of a forest and of the statistics: the mean of their odds, on a logarithmic scale, and
+/// hardly more than the statistics say.
 ///
-/// A forest knows the shapes it was shown, the statistics when it is too late to wait: neither can be sure alone.
+/// A forest knows the shapes it was shown, the statistics when it is too late to wait. The world has slower bursts than a
+/// lab, so the shape alone ends nobody.
 #[must_use]
 pub fn together(forest: f64, statistics: f64) -> f64 {
     let odds = |probability: f64| {
         let probability = probability.clamp(0.001, 0.999);
         (probability / (1.0 - probability)).ln()
     };
-    let mean = f64::midpoint(odds(forest), odds(statistics));
+    let (forest, statistics) = (odds(forest), odds(statistics));
+    let mean = f64::midpoint(forest, statistics).min(statistics + MOST_ADDED);
     1.0 / (1.0 + (-mean).exp())
 }
 

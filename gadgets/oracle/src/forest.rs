@@ -312,22 +312,27 @@ mod tests {
     #[test]
     fn the_model_that_ships_fits_the_features_and_is_no_coin() {
         let forest = Forest::shipped().expect("model/forest.bin was trained on these features");
-        let mut row = [0.0; FEATURES];
-        let calm = forest.probability(&row);
-        for (feature, value) in [
-            (Feature::Used, 0.95),
-            (Feature::Charged, 0.96),
-            (Feature::Velocity, 0.01),
-            (Feature::LogLeft, 1.6),
-            (Feature::LogClimb, 3.5),
-            (Feature::Lasted, 0.88),
-            (Feature::Consumed, 0.88),
-            (Feature::Culprit, 1.0),
-        ] {
-            row[feature as usize] = value;
-        }
-        let leak = forest.probability(&row);
-        assert!(leak > 0.9 && calm < 0.3, "{leak} {calm}");
+        let row = |used, left: f64, climbed: f64, consumed| {
+            let mut row = [0.0; FEATURES];
+            for (feature, value) in [
+                (Feature::Used, used),
+                (Feature::Charged, used + 0.01),
+                (Feature::Velocity, (1.0 - used) / left),
+                (Feature::LogLeft, left.ln()),
+                (Feature::LogClimb, climbed.ln()),
+                (Feature::Lasted, climbed / (climbed + left)),
+                (Feature::Consumed, consumed),
+                (Feature::Doubt, 0.1),
+                (Feature::Culprit, 1.0),
+            ] {
+                row[feature as usize] = value;
+            }
+            row
+        };
+        let burst = forest.probability(&row(0.65, 8.0, 2.0, 0.2));
+        let leak = forest.probability(&row(0.95, 5.0, 40.0, 0.88));
+        assert!(leak > 0.9 && burst < 0.4, "{leak} {burst}");
+        let row = row(0.95, 5.0, 40.0, 0.88);
         assert_eq!(forest.class(&row), Class::Leak);
     }
 

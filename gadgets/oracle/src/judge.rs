@@ -14,10 +14,9 @@ use crate::oracle::Oracle;
 use crate::pace::pace;
 use crate::track::{GAVE_WAY, Track};
 
-/// A culprit is looked for from this probability on, or from this many seconds before the limit.
-const SUSPICION: f64 = 0.15;
-/// Between two searches for a culprit, at least, in seconds.
-const SEARCH_EVERY: f64 = 0.05;
+/// Between two searches for a culprit at least and at most, in seconds; a twentieth of the time left between them.
+const SEARCH_FASTEST: f64 = 0.05;
+const SEARCH_SLOWEST: f64 = 0.5;
 /// An assessment that says the same as before is repeated no more often, in seconds.
 const REPEAT: f64 = 1.0;
 /// A faster pace is kept for this long, in seconds: what grows in steps rests between them.
@@ -75,17 +74,16 @@ impl Oracle {
         let left = eta.map(|eta| eta.likely.as_secs_f64());
         let soonest = eta.map_or(f64::INFINITY, |eta| eta.low.as_secs_f64());
         let mut row = track.row(left);
-        let mut probability = self.probability(&row);
         if let Some(left) = left
-            && (probability >= SUSPICION || left < 5.0)
-            && time - track.searched >= SEARCH_EVERY
+            && left <= self.settings.horizon.as_secs_f64()
+            && time - track.searched >= (left / 20.0).clamp(SEARCH_FASTEST, SEARCH_SLOWEST)
         {
             track.searched = time;
             let since = track.window.climb.from.time;
             track.culprit = self.search.find(track.subject, since, world, &self.processes);
             row = track.row(Some(left));
-            probability = self.probability(&row);
         }
+        let (probability, confidence) = self.believes(&row);
         if left.is_none() && track.held.is_none() {
             track.culprit = None;
         }
@@ -93,11 +91,6 @@ impl Oracle {
             (Some(culprit), Some(before)) => culprit.process == before.culprit,
             _ => false,
         };
-        if again {
-            // Growth that goes on after a pause is no burst that was about to end.
-            let odds = probability / (1.0 - probability).max(1e-6) * 4.0;
-            probability = odds / (1.0 + odds);
-        }
         let storm = track.culprit.as_ref().is_some_and(|culprit| culprit.reach == Reach::Tree);
         let class = class_of(&row, probability, storm);
         track.forecast = Some(Forecast {
@@ -105,6 +98,7 @@ impl Oracle {
             subject: track.subject,
             class,
             probability: Probability::saturating(probability),
+            confidence: Probability::saturating(confidence),
             eta,
             used: Bytes::new(levels.used as u64),
             limit: Bytes::new(levels.limit as u64),
@@ -126,7 +120,7 @@ impl Oracle {
             self.propose(
                 track,
                 &row,
-                probability,
+                confidence,
                 (left, soonest),
                 again,
                 (now, time),
@@ -233,7 +227,7 @@ impl Oracle {
         &mut self,
         track: &Track,
         row: &Row,
-        probability: f64,
+        confidence: f64,
         (left, soonest): (f64, f64),
         again: bool,
         (now, time): (Timestamp, f64),
@@ -252,7 +246,7 @@ impl Oracle {
             subject: track.subject,
             levels: track.levels,
             row,
-            probability,
+            confidence,
             left,
             soonest,
             culprit,

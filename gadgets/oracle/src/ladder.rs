@@ -30,7 +30,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) subject: Subject,
     pub(crate) levels: Levels,
     pub(crate) row: &'a Row,
-    pub(crate) probability: f64,
+    pub(crate) confidence: f64,
     /// Seconds to the limit: likely, and at the earliest.
     pub(crate) left: f64,
     pub(crate) soonest: f64,
@@ -51,7 +51,7 @@ impl Situation<'_> {
     pub(crate) fn propose(&self, propose: &mut impl FnMut(Plan)) {
         let settings = self.settings;
         let horizon = settings.horizon.as_secs_f64();
-        let sure = |floor: Probability| self.probability >= floor.get();
+        let sure = |floor: Probability| self.confidence >= floor.get();
         if self.left > horizon || !sure(settings.reclaim_floor) {
             return;
         }
@@ -234,9 +234,9 @@ impl Situation<'_> {
             expects: Expectation { subject: target.subject, change, within },
             target,
             reason: Name::Borrowed(reason),
-            confidence: Probability::saturating(self.probability),
+            confidence: Probability::saturating(self.confidence),
             evidence: evidence(self.levels, self.row, self.culprit),
-            merit: benefit * self.probability,
+            merit: benefit * self.confidence,
             deadline: Some(Duration::from_secs_f64(self.left.min(crate::forecast::FARTHEST))),
         }
     }
@@ -343,11 +343,11 @@ mod tests {
         }
     }
 
-    /// What is proposed with this probability and this many seconds left.
+    /// What is proposed with this confidence and this many seconds left.
     fn steps(
         world: &World,
         culprit: &Culprit,
-        probability: f64,
+        confidence: f64,
         left: f64,
         change: impl FnOnce(&mut Situation<'_>),
     ) -> Vec<Plan> {
@@ -360,13 +360,14 @@ mod tests {
             charged: mib(398.0),
             cache: mib(48.0),
             inactive: mib(44.0),
+            swapped: 0.0,
         };
         let mut situation = Situation {
             now: Timestamp::from_secs(2),
             subject: Subject::Cgroup(GROUP),
             levels,
             row: &[0.0; FEATURES],
-            probability,
+            confidence,
             left,
             soonest: left * 0.8,
             culprit: Some(culprit),

@@ -219,14 +219,16 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn probability(&self, row: &Row) -> f64 {
+    /// How likely the limit is met, and how sure that is for the sake of acting on it.
+    pub(crate) fn believes(&self, row: &Row) -> (f64, f64) {
         let statistics = statistical_probability(row);
         match &self.forest {
             // Forests are grown from what grows.
             Some(forest) if Feature::LogLeft.of(row) < NEVER => {
-                together(forest.probability(row), statistics)
+                let probability = forest.probability(row);
+                (probability, together(probability, statistics))
             }
-            _ => statistics,
+            _ => (statistics, statistics),
         }
     }
 }

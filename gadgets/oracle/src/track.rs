@@ -35,6 +35,8 @@ pub(crate) struct Levels {
     pub(crate) cache: f64,
     /// File cache that was not used twice.
     pub(crate) inactive: f64,
+    /// Swapped out.
+    pub(crate) swapped: f64,
 }
 
 impl Levels {
@@ -53,6 +55,7 @@ impl Levels {
             charged: total - free,
             cache,
             inactive: memory.inactive_file.as_f64(),
+            swapped,
         })
     }
 }
@@ -97,6 +100,8 @@ pub(crate) struct Track {
     pub(crate) refaults: f64,
     pub(crate) major_faults: f64,
     pub(crate) cache_loss: f64,
+    pub(crate) swapping: f64,
+    pub(crate) momentum: f64,
     pub(crate) oom_kills: u64,
     /// The pace that was asked for.
     pub(crate) asked: Option<Duration>,
@@ -123,13 +128,15 @@ impl Track {
         Self {
             subject,
             window: Window::new(),
-            levels: Levels { used: 0.0, limit: 0.0, charged: 0.0, cache: 0.0, inactive: 0.0 },
+            levels: Levels::default(),
             blind: true,
             some: 0.0,
             full: 0.0,
             refaults: 0.0,
             major_faults: 0.0,
             cache_loss: 0.0,
+            swapping: 0.0,
+            momentum: 0.0,
             oom_kills: 0,
             asked: None,
             hurried: f64::NEG_INFINITY,
@@ -163,6 +170,7 @@ impl Track {
 
     pub(crate) fn press(&mut self, pressure: &Pressure) {
         self.some = pressure.some.avg10.get() / 100.0;
+        self.momentum = self.some - pressure.some.avg60.get() / 100.0;
         self.full = pressure.full.map_or(0.0, |full| full.avg10.get() / 100.0);
     }
 
@@ -199,6 +207,7 @@ impl Track {
             charged,
             cache: reclaimable.min(charged),
             inactive,
+            swapped,
         };
         self.take(time, levels, guard_share);
         true
@@ -215,6 +224,8 @@ impl Track {
         {
             let loss = (before.cache - levels.cache) / (time - last.time);
             self.cache_loss = 0.7 * self.cache_loss + 0.3 * loss;
+            let swapping = (levels.swapped - before.swapped) / (time - last.time);
+            self.swapping = 0.7 * self.swapping + 0.3 * swapping;
         }
         self.fresh = true;
         if let Some(rest) = self.rest {
@@ -311,6 +322,8 @@ impl Track {
             Feature::Born,
             self.culprit.as_ref().map_or(0.0, |culprit| f64::from(culprit.born).ln_1p()),
         );
+        set(Feature::Momentum, self.momentum);
+        set(Feature::Swapping, self.swapping / limit);
         set(Feature::OomHistory, f64::from(self.oom_kills > 0));
         row
     }

@@ -1,41 +1,13 @@
 //! Between a forecast and its plan the Oracle allocates nothing.
-#![allow(unsafe_code, reason = "a global allocator that counts")]
 
 mod sim;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use gadget_core::testing::{Counting, allocations};
 use gadget_oracle::Oracle;
 use sim::{Actor, Sim};
 
-/// Counts what each thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory but the thread's own
-// counter, which needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and `ptr` came from the system's allocator.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
 #[global_allocator]
 static COUNTING: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.get()
-}
 
 #[test]
 fn from_the_first_byte_of_a_leak_to_its_end_nothing_is_allocated() {
@@ -47,7 +19,8 @@ fn from_the_first_byte_of_a_leak_to_its_end_nothing_is_allocated() {
     sim.run(5.0);
     assert!(sim.metered > 0, "the meter does not count");
     sim.metered = 0;
-    let story = sim.run(60.0);
+    // Held first, then let go and ended.
+    let story = sim.run(120.0);
     assert!(!story.proposed.is_empty() && story.harmed() == [500], "{:?}", story.ended);
     assert_eq!(sim.metered, 0);
 }
