@@ -23,7 +23,7 @@ struct Scale {
 
 impl Scale {
     fn x(&self, at: f64) -> f64 {
-        LEFT + (at / self.seconds).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
+        LEFT + at.max(0.0) / self.seconds * (WIDTH - LEFT - RIGHT)
     }
 
     fn y(&self, bytes: f64) -> f64 {
@@ -34,7 +34,14 @@ impl Scale {
 /// The whole run as an SVG document.
 pub(crate) fn draw(story: &Story) -> String {
     let end = story.samples.last().map_or(1.0, |sample| sample.at);
-    let scale = Scale { seconds: end.max(1.0) * 1.06, bytes: story.limit * 1.12 };
+    // Wide enough to show where the last forecast before the first action would have ended.
+    let acted = story.first(Kind::Action).map_or(end, |deed| deed.at);
+    let foretold = story.forecasts.iter().rfind(|forecast| forecast.at <= acted);
+    let foretold = foretold.and_then(|f| Some(f.at + f.eta?.0)).unwrap_or(end);
+    let scale = Scale {
+        seconds: end.max(foretold.min(2.0 * end)).max(1.0) * 1.05,
+        bytes: story.limit * 1.12,
+    };
     let mut svg = String::new();
     let _ = writeln!(
         svg,
@@ -130,6 +137,11 @@ fn rays(svg: &mut String, story: &Story, scale: &Scale) {
         .iter()
         .filter(|f| f.eta.is_some() && f.used > 0.0 && f.at <= ends)
         .collect();
+    let (left, width, height) = (LEFT, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
+    let _ = writeln!(
+        svg,
+        "<clipPath id=\"plot\"><rect x=\"{left}\" y=\"{TOP}\" width=\"{width}\" height=\"{height}\"/></clipPath>\n<g clip-path=\"url(#plot)\">"
+    );
     for forecast in made.iter().step_by((made.len() / RAYS).max(1)) {
         let Some((likely, low, high)) = forecast.eta else { continue };
         let (x, y, top) = (scale.x(forecast.at), scale.y(forecast.used), scale.y(story.limit));
@@ -143,6 +155,7 @@ fn rays(svg: &mut String, story: &Story, scale: &Scale) {
             "<line x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{likely:.1}\" y2=\"{top:.1}\" stroke=\"#ef6c00\" stroke-opacity=\"0.7\"/>"
         );
     }
+    svg.push_str("</g>\n");
     if let Some(first) = story.first_forecast() {
         let (likely, low, high) = first.eta.unwrap_or_default();
         let _ = writeln!(
