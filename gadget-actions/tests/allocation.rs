@@ -1,14 +1,13 @@
 //! Nothing is allocated while memory is being freed.
-#![allow(unsafe_code, clippy::unwrap_used, reason = "a test with a global allocator that counts")]
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gadget_actions::Linux;
+use gadget_core::testing::{Counting, allocations};
 use gadget_core::{
     Action as _, Bytes, CgroupId, MemoryLimit, ProcessId, Reach, Step, Subject, Undo,
 };
@@ -16,39 +15,13 @@ use support::Desk;
 
 mod support;
 
-/// Counts what each thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory but the thread's own
-// counter, which needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and `ptr` came from the system's allocator.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `realloc`, and `ptr` came from the system's allocator.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
 fn counted<R>(f: impl FnOnce() -> R) -> (R, u64) {
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     let result = f();
-    (result, ALLOCATIONS.get() - before)
+    (result, allocations() - before)
 }
 
 /// Prepares and applies with a real permit, and carries on until it is over; panics if anything but the policy and the

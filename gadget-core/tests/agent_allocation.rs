@@ -1,12 +1,13 @@
 //! From the signals that bring a plan about to its effect the agent allocates nothing, ledger on disk included.
 
+#[path = "../src/testing/counting.rs"]
 mod counting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use counting::allocations;
+use counting::{Counting, allocations};
 use gadget_core::{
     Action, ActionError, Agent, Bytes, CgroupId, CgroupIdentity, CgroupMemory, CgroupVersion,
     Change, Effect, Evidence, Expectation, Gadget, HostFacts, Ledger, ManualClock, MemoryLimit,
@@ -14,6 +15,9 @@ use gadget_core::{
     Reading, RecordedPermit, Runtime, Signal, Step, StepKind, Subject, Summary, Target, Timestamp,
     Undo, World, summary,
 };
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 const POLICY: &str = "\
 [autonomy]

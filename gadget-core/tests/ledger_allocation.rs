@@ -1,42 +1,17 @@
 //! Between forecast and action the ledger allocates nothing, and takes microseconds.
-#![allow(unsafe_code, reason = "a global allocator that counts")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use counting::{Counting, allocations};
 use gadget_core::{
     Assessment, CgroupId, Change, Effect, Ending, Entry, Estimate, Evidence, Expectation,
     GuardName, HostFacts, Ledger, Metric, Name, Opinion, Outcome, Plan, PlanId, Probability, Reach,
     Review, Step, Subject, Target, Timestamp, Undo, Verdict, summary,
 };
 
-/// Counts what each thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory but the thread's own
-// counter, which needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and `ptr` came from the system's allocator.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `realloc`, and `ptr` came from the system's allocator.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
+#[path = "../src/testing/counting.rs"]
+mod counting;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -116,7 +91,7 @@ fn appending_allocates_nothing_once_warm_and_an_idle_ledger_wakes_nobody() {
 
     let rounds = 100;
     let mut times = Vec::with_capacity(rounds * 5);
-    let mut allocations = 0;
+    let mut allocated = 0;
     for round in 0..rounds {
         plan.id = PlanId(round as u64 + 1);
         review.plan.id = plan.id;
@@ -136,16 +111,16 @@ fn appending_allocates_nothing_once_warm_and_an_idle_ledger_wakes_nobody() {
             Entry::Done { plan: plan.id, effect: Cow::Borrowed(&effect) },
             Entry::Ended(Cow::Borrowed(&outcome)),
         ] {
-            let (before, start) = (ALLOCATIONS.get(), Instant::now());
+            let (before, start) = (allocations(), Instant::now());
             ledger.append(at, &entry).unwrap();
             times.push(start.elapsed());
             if round > 0 {
-                allocations += ALLOCATIONS.get() - before;
+                allocated += allocations() - before;
             }
         }
     }
-    assert_eq!(allocations, 0);
-    assert!(ALLOCATIONS.get() > 0, "opening allocates, and the counter counts");
+    assert_eq!(allocated, 0);
+    assert!(allocations() > 0, "opening allocates, and the counter counts");
 
     times.sort_unstable();
     let synced = Instant::now();

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use counting::allocations;
+use counting::{Counting, allocations};
 use gadget_core::*;
 use policy_support::*;
 
+#[path = "../src/testing/counting.rs"]
 mod counting;
 mod policy_support;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 fn allocated(work: impl FnOnce()) -> u64 {
     let before = allocations();

@@ -1,38 +1,16 @@
 //! Once warm, a sweep allocates nothing: neither for a cgroup nor for a process nor in all.
 
 #![allow(clippy::unwrap_used)] // All of it is tests.
-#![allow(unsafe_code)] // A global allocator that counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
+use gadget_core::testing::{Counting, allocations};
 use gadget_core::{Scope, SignalProvider, Signals, Subject, Timestamp};
 use gadget_signals::{
     Calm, CgroupFiles, CgroupLayout, Cgroups, HostCpuProvider, HostIoProvider, HostMemoryProvider,
     PressureProvider, ProcessFiles, Processes,
 };
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting in a thread-local that is initialised at
-// compile time and has no destructor does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -47,18 +25,18 @@ fn when_warm(provider: &mut dyn SignalProvider, named: &[Subject]) -> (u64, usiz
         provider.sample(now, scope, &mut out).unwrap();
         out.as_slice().len()
     };
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = allocations();
     sample(0, Scope::Everything);
-    assert!(ALLOCATIONS.with(Cell::get) > before, "the first sample has to, or nothing is counted");
+    assert!(allocations() > before, "the first sample has to, or nothing is counted");
     for second in 1..20 {
         sample(second, Scope::Everything);
         sample(second, Scope::Only(named));
     }
-    let before = ALLOCATIONS.with(Cell::get);
+    let before = allocations();
     let read = sample(20, Scope::Everything)
         + sample(21, Scope::Only(named))
         + sample(22, Scope::Everything);
-    (ALLOCATIONS.with(Cell::get) - before, read)
+    (allocations() - before, read)
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,5 +1,5 @@
-//! For the tests of gadgets, providers and agents: a fake host, and an action backend that moves nothing. The manual
-//! clock is [`ManualClock`](crate::ManualClock).
+//! For the tests of gadgets, providers and agents: a fake host, an action backend that moves nothing, and an allocator
+//! that counts. The manual clock is [`ManualClock`](crate::ManualClock).
 
 /// Methods that set one field each.
 macro_rules! setters {
@@ -15,12 +15,14 @@ macro_rules! setters {
 
 mod actions;
 mod cgroup;
+mod counting;
 mod host;
 mod memory;
 mod process;
 
 pub use actions::RecordingActions;
 pub use cgroup::FakeCgroup;
+pub use counting::{Counting, allocations};
 pub use host::FakeHost;
 pub use memory::FakeMemory;
 pub use process::FakeProcess;
