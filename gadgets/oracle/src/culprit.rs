@@ -24,6 +24,8 @@ pub struct Culprit {
     pub name: Arc<str>,
     /// Whether it alone grows, or the tree below it: a fork storm is one culprit.
     pub reach: Reach,
+    /// It starts those that grow, and has innocents below it too: it can only be held, since its end may be theirs.
+    pub source: bool,
     /// What it won since the climb of its group began, in bytes.
     pub growth: f64,
     /// Its share of what all processes of the group won, 0 to 1.
@@ -131,8 +133,21 @@ impl Search {
                         && member.tree_growth >= MOST_GROWTH * total
                         && touchable(member)
                 });
-                let source = source.max_by_key(|member| member.depth).unwrap_or(single);
-                Some(self.culprit(source, Reach::Alone, total, subject, world, processes))
+                let found = source.max_by_key(|member| member.depth);
+                let mut culprit = self.culprit(
+                    found.unwrap_or(single),
+                    Reach::Alone,
+                    total,
+                    subject,
+                    world,
+                    processes,
+                );
+                if let Some(source) = found {
+                    culprit.source = true;
+                    (culprit.growth, culprit.share) =
+                        (source.tree_growth, source.tree_growth / total);
+                }
+                Some(culprit)
             }
             (Some(single), _) => {
                 Some(self.culprit(single, Reach::Alone, total, subject, world, processes))
@@ -249,6 +264,7 @@ impl Search {
             process: process.id,
             name: name_of(process.id, world),
             reach,
+            source: false,
             growth: if tree { member.tree_growth } else { member.growth },
             share: if tree { member.tree_growth } else { member.growth } / total,
             size: if tree { member.tree_size } else { member.size },

@@ -58,6 +58,12 @@ impl Situation<'_> {
         if let Some(culprit) = self.culprit.filter(|_| self.explained) {
             let end = sure(settings.terminate_floor) && self.left <= horizon / 3.0;
             let contain = sure(settings.contain_floor) && self.left <= horizon * 2.0 / 3.0;
+            if culprit.source {
+                if contain && !self.holding {
+                    propose(self.contain(culprit));
+                }
+                return;
+            }
             if end {
                 return propose(self.end(culprit));
             }
@@ -332,6 +338,7 @@ mod tests {
             process: LEAKER,
             name: "leaker".into(),
             reach: Reach::Alone,
+            source: false,
             growth: 100.0 * MIB,
             share: 1.0,
             size: 150.0 * MIB,

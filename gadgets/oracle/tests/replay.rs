@@ -170,6 +170,32 @@ fn a_fork_storm_is_one_culprit() {
 }
 
 #[test]
+fn a_storm_whose_root_has_innocents_below_it_is_stopped_at_its_source() {
+    let mut actors = vec![Actor::new(LEAKER, "supervisor", |_| 1.0)];
+    actors
+        .extend([700, 701].map(|pid| Actor::new(pid, "billing", |_| 60.0).child_of(LEAKER, -50.0)));
+    actors.extend((0..80).map(|index| {
+        let born = 10.0 + 0.3 * f64::from(index);
+        Actor::new(600 + index, "worker", |lived| 5.0_f64.min(lived * 100.0)).child_of(LEAKER, born)
+    }));
+    let mut sim = Sim::new(oracle(), actors);
+    sim.acts = false;
+    let story = sim.run(60.0);
+    assert!(story.oom.is_some(), "the story must be a storm");
+    let steps: Vec<_> = story
+        .proposed
+        .iter()
+        .map(|plan| (plan.step.kind(), plan.target.reach, plan.target.name.as_ref()))
+        .collect();
+    assert!(!steps.is_empty());
+    assert!(
+        steps.iter().all(|step| *step == (StepKind::Pause, Reach::Alone, "supervisor")),
+        "{:?}",
+        steps.last()
+    );
+}
+
+#[test]
 fn a_process_that_the_operator_exempted_is_never_the_culprit() {
     let story = beside(vec![leak(8.0).adjusted(-1000)]).run(60.0);
     assert!(story.ended.is_empty() && story.stopped.is_empty(), "{:?}", story.ended);

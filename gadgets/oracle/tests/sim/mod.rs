@@ -413,13 +413,6 @@ impl Sim {
     }
 
     fn hear(&mut self, plan: &Plan, ending: Ending) {
-        self.oracle.learn(&Outcome {
-            plan: plan.id,
-            gadget: plan.gadget.clone(),
-            kind: plan.step.kind(),
-            target: plan.target.clone(),
-            ending,
-            summary: Summary::new(),
-        });
+        self.oracle.learn(&Outcome::of(plan, ending, Summary::new()));
     }
 }
