@@ -47,14 +47,7 @@ fn permitted(policy: &mut Policy, scene: &Scene, plan: &Plan) -> Permit {
 
 /// How the plan ended: told to a policy, its target is free for the next permit.
 fn outcome(plan: &Plan) -> Outcome {
-    Outcome {
-        plan: plan.id,
-        gadget: plan.gadget.clone(),
-        kind: plan.step.kind(),
-        target: plan.target.clone(),
-        ending: Ending::Met,
-        summary: Summary::default(),
-    }
+    Outcome::of(plan, Ending::Met, Summary::default())
 }
 
 fn review(c: &mut Criterion<ThreadCpu>) {

@@ -96,14 +96,7 @@ fn appending_allocates_nothing_once_warm_and_an_idle_ledger_wakes_nobody() {
         plan.id = PlanId(round as u64 + 1);
         review.plan.id = plan.id;
         at = at + Duration::from_millis(10);
-        let outcome = Outcome {
-            plan: plan.id,
-            gadget: plan.gadget.clone(),
-            kind: plan.step.kind(),
-            target: plan.target.clone(),
-            ending: Ending::Met,
-            summary: effect.summary,
-        };
+        let outcome = Outcome::of(&plan, Ending::Met, effect.summary);
         for entry in [
             Entry::Assessed(Cow::Borrowed(&assessment)),
             Entry::Reviewed(Cow::Borrowed(&review)),

@@ -153,12 +153,5 @@ impl Desk {
 }
 
 fn outcome(plan: &Plan, ending: gadget_core::Ending) -> gadget_core::Outcome {
-    gadget_core::Outcome {
-        plan: plan.id,
-        gadget: plan.gadget.clone(),
-        kind: plan.step.kind(),
-        target: plan.target.clone(),
-        ending,
-        summary: gadget_core::Summary::new(),
-    }
+    gadget_core::Outcome::of(plan, ending, gadget_core::Summary::new())
 }

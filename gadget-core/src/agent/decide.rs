@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::effects::{OpenEffect, outcome};
+use super::effects::OpenEffect;
 use super::{Agent, Event, MAX_REMEMBERED, StepReport, append, chain, text_of};
 use crate::action::ActionError;
-use crate::ledger::{Ending, Entry};
+use crate::ledger::{Ending, Entry, Outcome};
 use crate::model::{Assessment, Name};
 use crate::plan::Plan;
 use crate::policy::{Permit, Request, Review, Verdict};
@@ -109,7 +109,7 @@ impl Agent {
             }
             _ => Ending::Failed,
         };
-        self.end(outcome(plan, ending, text_of(error)), Some(gadget), now);
+        self.end(Outcome::of(plan, ending, text_of(error)), Some(gadget), now);
         false
     }
 }

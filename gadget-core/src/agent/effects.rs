@@ -120,22 +120,10 @@ impl OpenEffect {
     }
 
     pub(super) fn outcome(&self, ending: Ending, summary: Summary) -> Outcome {
-        outcome(&self.plan, ending, summary)
+        Outcome::of(&self.plan, ending, summary)
     }
 
     pub(super) const fn id(&self) -> PlanId {
         self.plan.id
-    }
-}
-
-/// The outcome of `plan`.
-pub(super) fn outcome(plan: &Plan, ending: Ending, summary: Summary) -> Outcome {
-    Outcome {
-        plan: plan.id,
-        gadget: plan.gadget.clone(),
-        kind: plan.step.kind(),
-        target: plan.target.clone(),
-        ending,
-        summary,
     }
 }

@@ -83,7 +83,8 @@ pub struct Outcome {
 
 impl Outcome {
     /// The outcome of `plan`.
-    pub(crate) fn of(plan: &Plan, ending: Ending, summary: Summary) -> Self {
+    #[must_use]
+    pub fn of(plan: &Plan, ending: Ending, summary: Summary) -> Self {
         Self {
             plan: plan.id,
             gadget: plan.gadget.clone(),

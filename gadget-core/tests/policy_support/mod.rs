@@ -216,14 +216,7 @@ pub fn plan(step: Step, subject: Subject, at: Timestamp) -> Plan {
 }
 
 pub fn outcome(plan: &Plan, ending: Ending) -> Outcome {
-    Outcome {
-        plan: plan.id,
-        gadget: plan.gadget.clone(),
-        kind: plan.step.kind(),
-        target: plan.target.clone(),
-        ending,
-        summary: Summary::new(),
-    }
+    Outcome::of(plan, ending, Summary::new())
 }
 
 /// Settings under which every gadget acts at once, without files that pause.
