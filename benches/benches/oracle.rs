@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gadget_benches::{Counting, Limit, Scene, ThreadCpu, allocations, asked, criterion, print};
+use gadget_benches::{Limit, Scene, ThreadCpu, asked, criterion, print};
+use gadget_core::testing::{Counting, allocations};
 use gadget_core::{Agent, Gadget, Idle, ManualClock, Plans, thread_cpu};
 use gadget_oracle::train::{Example, Growth, Trained, grow};
 use gadget_oracle::{Class, FEATURES, Forest, Oracle};

@@ -1,14 +1,12 @@
 //! What the benches share: a made-up host, real cgroups of their own, CPU time as criterion's measure, and how numbers are
 //! printed.
 
-mod counting;
 mod groups;
 mod measure;
 mod number;
 mod scene;
 mod synthetic;
 
-pub use counting::{Counting, allocations};
 pub use groups::OwnGroups;
 pub use measure::{ThreadCpu, criterion};
 pub use number::{Limit, asked, print};
