@@ -23,7 +23,7 @@ struct Cli {
 enum Cmd {
     #[command(flatten)]
     Staged(Staged),
-    /// Does the same in a QEMU guest with a Debian kernel, where only cgroup v2 exists.
+    /// Does the same in a QEMU guest with a Debian kernel, where only cgroup v2 exists, or runs other programs there.
     Vm {
         /// Kernel series: 6.1 or 6.12.
         #[arg(long)]
@@ -38,12 +38,34 @@ enum Cmd {
         #[arg(long, default_value = "target/lab/kernels")]
         cache: PathBuf,
         #[command(subcommand)]
-        staged: Staged,
+        inside: Inside,
     },
     /// Lists the scenarios.
     List,
     /// Runs one workload in this process; `lab load --help` tells more.
     Load,
+}
+
+/// What a guest is for.
+#[derive(Debug, Subcommand)]
+enum Inside {
+    #[command(flatten)]
+    Staged(Staged),
+    /// Runs programs of this host, as root, with every cgroup v2 controller; fails with the first that fails.
+    Exec {
+        /// Their files; shared libraries come along.
+        #[arg(required = true)]
+        programs: Vec<PathBuf>,
+        /// Programs on PATH and folders that they need, separated by commas.
+        #[arg(long, value_delimiter = ',')]
+        with: Vec<PathBuf>,
+        /// Where the guest leaves its console.
+        #[arg(long, default_value = "target/lab/exec")]
+        reports: PathBuf,
+        /// Arguments that each of them gets.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
 }
 
 /// What runs here or in a guest.
@@ -195,23 +217,33 @@ fn run(command: Cmd) -> anyhow::Result<bool> {
             };
             print(&reports, &staged)
         }
-        Cmd::Vm { kernel, memory, wall_clock, cache, staged } => {
-            let options = staged.options();
-            let reports = options.reports.join(format!("vm-{kernel}"));
-            let guest = Guest {
-                kernel,
-                memory,
-                icount: !wall_clock,
-                watcher: options.watcher_path()?,
-                args: staged.guest_args(),
-                cache,
-                reports: reports.clone(),
+        Cmd::Vm { kernel, memory, wall_clock, cache, inside } => {
+            let reports = match &inside {
+                Inside::Staged(staged) => &staged.options().reports,
+                Inside::Exec { reports, .. } => reports,
             };
-            let results = guest.run(|line| eprintln!("{line}"))?;
-            if let Some(directory) = &options.record {
-                collect(&reports.join("recordings"), directory)?;
+            let reports = reports.join(format!("vm-{kernel}"));
+            let guest =
+                Guest { kernel, memory, icount: !wall_clock, cache, reports: reports.clone() };
+            let line = |line: &str| eprintln!("{line}");
+            match inside {
+                Inside::Staged(staged) => {
+                    let options = staged.options();
+                    let watcher = options.watcher_path()?;
+                    let results = guest.run(watcher.as_deref(), staged.guest_args(), line)?;
+                    if let Some(directory) = &options.record {
+                        collect(&reports.join("recordings"), directory)?;
+                    }
+                    print(&results, &staged)
+                }
+                Inside::Exec { programs, with, args, .. } => {
+                    let codes = guest.exec(&programs, &args, &with, line)?;
+                    for (program, code) in programs.iter().zip(&codes) {
+                        println!("{}: exit code {code}", program.display());
+                    }
+                    Ok(codes.len() == programs.len() && codes.iter().all(|code| *code == 0))
+                }
             }
-            print(&results, &staged)
         }
     }
 }

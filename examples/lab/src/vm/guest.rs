@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, finit_module, reboot};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::{DONE, RESULT, initramfs};
+use super::{DONE, Job, RESULT, initramfs};
 
 const DISK: &str = "/dev/vda";
 const PORT: &str = "/dev/ttyS1";
@@ -20,10 +21,10 @@ const REPORTS: &str = "/tmp/reports";
 
 /// Whether this process is the first one of a guest of ours.
 pub(crate) fn is_guest() -> bool {
-    std::process::id() == 1 && Path::new("/").join(initramfs::ARGS).exists()
+    std::process::id() == 1 && Path::new("/").join(initramfs::JOB).exists()
 }
 
-/// Mounts, runs the lab, reports, powers off.
+/// Mounts, does the job, reports, powers off.
 pub(crate) fn main() -> anyhow::Result<()> {
     let result = live();
     if let Err(error) = &result {
@@ -54,20 +55,47 @@ fn live() -> anyhow::Result<()> {
         finit_module(File::open(&module)?, c"", 0)
             .with_context(|| format!("cannot load {}", module.display()))?;
     }
-    let args: Vec<String> =
-        serde_json::from_slice(&fs::read(Path::new("/").join(initramfs::ARGS))?)?;
+    let job = serde_json::from_slice(&fs::read(Path::new("/").join(initramfs::JOB))?)?;
     writeln!(port, "guest is up: Linux {}", rustix::system::uname().release().to_string_lossy())?;
-    let mut lab = Command::new(Path::new("/").join(initramfs::LAB));
-    lab.args(&args).args(["--json", "--reports", REPORTS]);
+    fs::create_dir_all(REPORTS)?;
+    match job {
+        Job::Lab(args) => lab(&args, &mut port)?,
+        Job::Programs(programs, args) => {
+            fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu +io +memory +pids")?;
+            for name in programs {
+                writeln!(port, "running {name}")?;
+                let mut program = command(&name, &args, &port)?;
+                let status = program.stdout(port.try_clone()?).status()?;
+                let code = status.code().or(status.signal().map(|signal| 128 + signal));
+                writeln!(port, "{RESULT}{}", code.unwrap_or(-1))?;
+            }
+        }
+    }
+    let mut disk = io::BufWriter::new(OpenOptions::new().write(true).open(DISK)?);
+    initramfs::pack(Path::new(REPORTS), &mut disk)?;
+    disk.into_inner()?.sync_all()?;
+    writeln!(port, "{DONE}")?;
+    Ok(())
+}
+
+/// A program that finds others in `/bin` and the disk in `LAB_DISK`.
+fn command(name: &str, args: &[String], port: &File) -> io::Result<Command> {
+    let mut command = Command::new(name);
+    command.args(args).env("PATH", "/bin").stdin(Stdio::null()).stderr(port.try_clone()?);
+    if Path::new(DISK).exists() {
+        command.env("LAB_DISK", DISK);
+    }
+    Ok(command)
+}
+
+fn lab(args: &[String], port: &mut File) -> anyhow::Result<()> {
+    let mut lab = command(&format!("/{}", initramfs::LAB), args, port)?;
+    lab.args(["--json", "--reports", REPORTS]);
     let watcher = Path::new("/").join(initramfs::WATCHER);
     if watcher.exists() {
         lab.arg("--watcher").arg(watcher);
     }
-    if Path::new(DISK).exists() {
-        lab.env("LAB_DISK", DISK);
-    }
-    let mut lab =
-        lab.env("PATH", "/bin").stdout(Stdio::piped()).stderr(port.try_clone()?).spawn()?;
+    let mut lab = lab.stdout(Stdio::piped()).spawn()?;
     let output = lab.stdout.take().context("the lab has an output")?;
     for line in BufReader::new(output).lines() {
         writeln!(port, "{RESULT}{}", line?)?;
@@ -77,9 +105,5 @@ fn live() -> anyhow::Result<()> {
     if status.code().is_none_or(|code| code > 1) {
         anyhow::bail!("the lab ended: {status}");
     }
-    let mut disk = io::BufWriter::new(OpenOptions::new().write(true).open(DISK)?);
-    initramfs::pack(Path::new(REPORTS), &mut disk)?;
-    disk.into_inner()?.sync_all()?;
-    writeln!(port, "{DONE}")?;
     Ok(())
 }

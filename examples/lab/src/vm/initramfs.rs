@@ -10,10 +10,12 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 use super::kernel::Kernel;
-use super::output;
+use super::{Job, output};
 
-/// Where the guest finds its arguments.
-pub(super) const ARGS: &str = "lab-args";
+/// Where the guest finds what it is to do.
+pub(super) const JOB: &str = "lab-job";
+/// Where the guest finds programs.
+pub(super) const BIN: &str = "bin";
 /// The guest's first process.
 const INIT: &str = "init";
 /// Where the guest finds the lab.
@@ -26,50 +28,94 @@ const FILE: u32 = 0o100_755;
 const DEVICE: u32 = 0o020_600;
 const TRAILER: &str = "TRAILER!!!";
 
-/// Builds the archive: this program as `init`, the watcher, their libraries, the modules, the arguments.
+/// Builds the archive: this program as `init`, `files` by their path inside, their libraries, the modules, the job.
 pub(super) fn build(
     path: &Path,
     kernel: &Kernel,
-    watcher: Option<&Path>,
-    args: &[String],
+    files: Vec<(String, PathBuf)>,
+    job: &Job,
 ) -> anyhow::Result<()> {
     let mut archive = Archive::new(BufWriter::new(File::create(path)?));
-    for directory in ["bin", "dev", "proc", "sys", "tmp", "modules"] {
+    let mut made: Vec<PathBuf> = Vec::new();
+    for directory in [BIN, "dev", "proc", "sys", "tmp", "var", "var/tmp", "modules"] {
         archive.entry(directory, DIRECTORY, (0, 0), &[])?;
+        made.push(directory.into());
     }
     // Rust's runtime wants its three standard streams before devtmpfs is mounted.
     archive.entry("dev/console", DEVICE, (5, 1), &[])?;
     archive.entry("dev/null", DEVICE, (1, 3), &[])?;
     let lab = std::env::current_exe()?;
     // Twice: a watcher rightly spares whatever is the same program as the first process.
-    let programs = [(INIT, lab.as_path()), (LAB, lab.as_path())];
-    let programs = programs.into_iter().chain(watcher.map(|path| (WATCHER, path)));
+    let mut all = vec![(INIT.to_owned(), lab.clone()), (LAB.to_owned(), lab)];
+    all.extend(files);
     let mut libraries: Vec<PathBuf> = Vec::new();
-    for (name, program) in programs {
-        archive.entry(name, FILE, (0, 0), &stripped(program)?)?;
-        libraries.extend(needed(program)?);
+    for (name, file) in &all {
+        archive.parents(Path::new(name), &mut made)?;
+        let bytes = if is_program(file) {
+            libraries.extend(needed(file)?);
+            stripped(file)?
+        } else {
+            read(file)?
+        };
+        archive.entry(name, FILE, (0, 0), &bytes)?;
     }
     libraries.sort();
     libraries.dedup();
-    let mut made: Vec<PathBuf> = Vec::new();
     for library in &libraries {
         let inside = library.strip_prefix("/").unwrap_or(library);
-        for parent in inside.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
-            if !parent.as_os_str().is_empty() && !made.iter().any(|made| made == parent) {
-                archive.entry(&parent.to_string_lossy(), DIRECTORY, (0, 0), &[])?;
-                made.push(parent.to_owned());
-            }
-        }
-        let bytes =
-            fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;
-        archive.entry(&inside.to_string_lossy(), FILE, (0, 0), &bytes)?;
+        archive.parents(inside, &mut made)?;
+        archive.entry(&inside.to_string_lossy(), FILE, (0, 0), &read(library)?)?;
     }
     for (number, module) in kernel.modules.iter().enumerate() {
         archive.entry(&format!("modules/{number}"), FILE, (0, 0), module)?;
     }
-    archive.entry(ARGS, FILE, (0, 0), &serde_json::to_vec(args)?)?;
+    archive.entry(JOB, FILE, (0, 0), &serde_json::to_vec(job)?)?;
     archive.finish()?;
     Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// True for what the loader starts.
+fn is_program(file: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(file).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && magic == *b"\x7fELF"
+}
+
+/// What `extra` stands for, by the path inside: a program of this host, or every file of a folder in the same place.
+pub(super) fn found(extra: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    if extra.is_dir() {
+        let top = fs::canonicalize(extra)?;
+        let inside = |path: PathBuf| {
+            (path.strip_prefix("/").unwrap_or(&path).to_string_lossy().into_owned(), path)
+        };
+        return Ok(files(&top)?.into_iter().map(inside).collect());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = std::env::split_paths(&path)
+        .map(|folder| folder.join(extra))
+        .find(|program| program.is_file())
+        .with_context(|| format!("no program {} on PATH", extra.display()))?;
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    Ok(vec![(format!("{BIN}/{name}"), program)])
+}
+
+/// Every regular file below `directory`.
+fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut found, mut open) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next)?.flatten() {
+            match entry.file_type()? {
+                kind if kind.is_dir() => open.push(entry.path()),
+                kind if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The program without debug information, which would only fill the guest's memory; as it is, without binutils.
@@ -77,8 +123,7 @@ fn stripped(program: &Path) -> anyhow::Result<Vec<u8>> {
     let copy = std::env::temp_dir().join(format!("lab-strip-{}", std::process::id()));
     let stripped =
         output("strip", "binutils", Command::new("strip").arg("-o").arg(&copy).arg(program));
-    let bytes = fs::read(if stripped.is_ok() { &copy } else { program })
-        .with_context(|| format!("cannot read {}", program.display()));
+    let bytes = read(if stripped.is_ok() { &copy } else { program });
     fs::remove_file(&copy).ok();
     bytes
 }
@@ -103,19 +148,9 @@ fn libraries(ldd: &str) -> Vec<PathBuf> {
 /// Packs all files under `directory`, by their path inside it.
 pub(super) fn pack(directory: &Path, into: impl Write) -> io::Result<()> {
     let mut archive = Archive::new(into);
-    let mut open = vec![directory.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in fs::read_dir(&next)?.flatten() {
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                open.push(entry.path());
-            } else if kind.is_file() {
-                let path = entry.path();
-                let name =
-                    path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
-                archive.entry(&name, FILE, (0, 0), &fs::read(&path)?)?;
-            }
-        }
+    for path in files(directory)? {
+        let name = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
+        archive.entry(&name, FILE, (0, 0), &fs::read(&path)?)?;
     }
     archive.finish()
 }
@@ -187,6 +222,17 @@ impl<W: Write> Archive<W> {
         self.out.write_all(&[0; 4][..padding(bytes.len())])
     }
 
+    /// The folders above `inside`, but for those that were `made` before.
+    fn parents(&mut self, inside: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
+        for parent in inside.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
+            if !parent.as_os_str().is_empty() && !made.iter().any(|made| made == parent) {
+                self.entry(&parent.to_string_lossy(), DIRECTORY, (0, 0), &[])?;
+                made.push(parent.to_owned());
+            }
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> io::Result<()> {
         self.entry(TRAILER, 0, (0, 0), &[])?;
         self.out.flush()
@@ -229,6 +275,20 @@ mod tests {
         let disk = directory.path().join("disk");
         fs::write(&disk, [0; 4096]).unwrap();
         assert!(unpack(&disk, directory.path()).is_err());
+    }
+
+    #[test]
+    fn programs_are_found_by_name_and_folders_in_their_place() {
+        let sh = found(Path::new("sh")).unwrap();
+        assert_eq!(sh[0].0, "bin/sh");
+        assert!(is_program(&sh[0].1) && !is_program(Path::new("/proc/self/status")));
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub/file"), "text").unwrap();
+        let files = found(folder.path()).unwrap();
+        assert_eq!(Path::new("/").join(&files[0].0), folder.path().join("sub/file"));
+        let missing = found(Path::new("no-such-program")).unwrap_err().to_string();
+        assert_eq!(missing, "no program no-such-program on PATH");
     }
 
     #[test]
