@@ -197,6 +197,18 @@ pub(crate) fn finish(
     results
 }
 
+/// True where there is cgroup v2 and no other: its one hierarchy is called "" then.
+pub(crate) fn v2_alone() -> bool {
+    std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
+/// The block device that `LAB_DISK` names, as in a guest of the lab: its path and numbers.
+pub(crate) fn disk() -> Option<(PathBuf, (u32, u32))> {
+    let path = std::env::var_os("LAB_DISK").map(PathBuf::from)?;
+    let device = std::fs::metadata(&path).unwrap().rdev();
+    Some((path, (rustix::fs::major(device), rustix::fs::minor(device))))
+}
+
 /// A cgroup of our own in several v1 hierarchies and the unified one, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Groups {

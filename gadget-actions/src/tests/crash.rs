@@ -12,7 +12,7 @@ use gadget_core::{
 use rustix::process::Signal;
 
 use super::support::Desk;
-use crate::testing::{Child, Family, Groups, eventually, finish};
+use crate::testing::{Child, Family, Groups, disk, eventually, finish, v2_alone};
 
 /// Tells the process that is to die: the ledger's directory, and what it is to act on.
 const TOLD: &str = "GADGET_CRASH_TOLD";
@@ -45,23 +45,31 @@ fn process<'a>(words: &mut impl Iterator<Item = &'a str>) -> ProcessId {
     ProcessId { pid: u32::try_from(number()).unwrap(), start: number() }
 }
 
-fn steps() -> [Step; 6] {
-    [
+fn steps() -> Vec<Step> {
+    let to = MemoryLimit::At(Bytes::from_mib(64));
+    let mut steps = vec![
         Step::Freeze,
-        Step::SetMemoryMax { to: MemoryLimit::At(Bytes::from_mib(64)) },
+        Step::SetMemoryMax { to },
         // Two files on version 1, so that there is a moment between them.
         Step::SetCpuMax {
             quota: Some(Duration::from_millis(20)),
             period: Duration::from_millis(50),
         },
         Step::SetIoMax {
-            device: (254, 0),
+            device: device(),
             read: Some(Bytes::from_mib(1)),
             write: Some(Bytes::from_mib(2)),
         },
         Step::Pause,
         Step::SetOomScoreAdj { to: 700 },
-    ]
+    ];
+    steps.extend(v2_alone().then_some(Step::SetMemoryHigh { to }));
+    steps
+}
+
+/// Version 1 takes the numbers of any device.
+fn device() -> (u32, u32) {
+    disk().map_or((254, 0), |(_, device)| device)
 }
 
 /// One life that ends well, and one that ends with all effects in place.
@@ -97,14 +105,10 @@ fn a_kill_at_any_write_leaves_no_cgroup_frozen_and_no_limit_set() {
     if let Ok(told) = std::env::var(TOLD) {
         return script(&told);
     }
-    let hierarchies = ["memory", "cpu", "blkio", "freezer"];
-    let Some(groups) = Groups::make(&hierarchies) else { return };
-    let child = Child::sleeping();
-    groups.add(&child);
-    let adjust =
-        || std::fs::read_to_string(format!("/proc/{}/oom_score_adj", child.pid())).unwrap();
-    let state = || {
-        let files = [
+    let (hierarchies, files): (&[&str], &[&str]) = if v2_alone() {
+        (&[""], &["/memory.max", "/memory.high", "/cpu.max", "/io.max", "/cgroup.freeze"])
+    } else {
+        let files = &[
             "memory/memory.limit_in_bytes",
             "cpu/cpu.cfs_quota_us",
             "cpu/cpu.cfs_period_us",
@@ -112,8 +116,14 @@ fn a_kill_at_any_write_leaves_no_cgroup_frozen_and_no_limit_set() {
             "blkio/blkio.throttle.write_bps_device",
             "freezer/freezer.state",
         ];
-        (files.map(|file| groups.read(file)), adjust())
+        (&["memory", "cpu", "blkio", "freezer"], files)
     };
+    let Some(groups) = Groups::make(hierarchies) else { return };
+    let child = Child::sleeping();
+    groups.add(&child);
+    let adjust =
+        || std::fs::read_to_string(format!("/proc/{}/oom_score_adj", child.pid())).unwrap();
+    let state = || (files.iter().map(|file| groups.read(file)).collect::<Vec<_>>(), adjust());
     let before = state();
     let Subject::Cgroup(cgroup) = groups.subject() else { panic!() };
     let (mut crash, mut changed) = (0, 0);

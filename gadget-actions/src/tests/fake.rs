@@ -1,5 +1,5 @@
 //! What cgroup v2 alone offers, on a tree of regular files: what is written, and what is put back. That a kernel takes it is
-//! for hosts that have it.
+//! shown by `v2.rs`, on hosts that have it.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;

@@ -8,3 +8,4 @@ mod processes;
 mod programs;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod v2;
