@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod embed;
 mod gates;
+mod guest_test;
 mod lab;
 mod needs;
 mod new_gadget;
@@ -44,6 +45,8 @@ enum Task {
     },
     /// Run every test: unit, integration, documentation, and the README embedded in a crate outside the workspace.
     Test,
+    /// Run the tests that touch a host in a QEMU guest, where only cgroup v2 exists.
+    GuestTest(guest_test::Options),
     /// Run every gate; all of them run even when one fails.
     Ci(ci::Options),
     /// Build the demo and run it.
@@ -87,6 +90,7 @@ fn perform(cli: Cli) -> Result<()> {
     match cli.task {
         Task::Setup { .. } => Ok(()),
         Task::Test => testing::run(&workspace),
+        Task::GuestTest(options) => guest_test::run(&workspace, &options, install),
         Task::Ci(options) => ci::run(&workspace, &options, install),
         Task::Demo(rest) => lab::demo(&workspace, &rest.args),
         Task::Lab(options) => lab::run(&workspace, &options, install),
