@@ -32,6 +32,10 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 
+    /// Programs that may be run: restarts, garbage collectors, hooks (TOML; see the README)
+    #[arg(long, value_name = "FILE", requires = "act")]
+    pub(crate) programs: Option<PathBuf>,
+
     /// Directory that keeps everything that was foreseen, decided and done; in memory without
     #[arg(long, value_name = "DIR")]
     pub(crate) ledger: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 mod cli;
 mod ledger;
+mod programs;
 mod say;
 mod watch;
 

@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::Watch;
+use crate::programs;
 use crate::say::Voice;
 
 /// The directory, inside that of the ledger, where a person's answers arrive.
@@ -70,7 +71,7 @@ fn watch_host(asked: &Watch) -> anyhow::Result<()> {
         builder = builder.recorder(recorder);
     }
     if acts {
-        builder = builder.actions(gadget_actions::linux());
+        builder = builder.actions(programs::backend(asked.programs.as_deref())?);
         eprintln!("oracle: {}", gadget_actions::survive());
     }
     let mut agent = builder.build()?;
