@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use gadget_benches::{Limit, OwnGroups, asked, print};
 use gadget_core::{Agent, Bytes, Clock as _, HostFacts, Ledger, Stop, SystemClock};
 use gadget_oracle::Oracle;
-use gadget_signals::{Cgroups, HostMemoryProvider, PressureProvider, Processes};
+use gadget_signals::{Cgroups, HostProviders};
 
 const PROCESSES: usize = 500;
 const GROUPS: u32 = 200;
@@ -187,14 +187,17 @@ fn be_agent(role: &str) -> Result<()> {
         .clock(clock)
         .host(facts.clone())
         .ledger(Ledger::open(ledger, &facts, clock.now())?)
-        .gadget_from(|| Oracle::builder().build().expect("the defaults are valid"))
-        .provider(HostMemoryProvider::host()?, Duration::from_secs(2))
-        .provider(PressureProvider::host()?, Duration::from_secs(2));
+        .gadget_from(|| Oracle::builder().build().expect("the defaults are valid"));
+    for chosen in HostProviders::for_memory(&[])?.chosen {
+        let guards = ["host-memory", "pressure", "psi-trigger", "stall-watch"];
+        let name = chosen.provider.name();
+        if name != "cgroups" && (role == "oracle" || guards.contains(&name)) {
+            builder = builder.provider(chosen.provider, chosen.every);
+        }
+    }
     if role == "oracle" {
         let cgroups = std::env::var(CGROUPS).context("the parent says which cgroups to watch")?;
-        builder = builder
-            .provider(Cgroups::detect()?.subtree(&cgroups), Duration::from_secs(2))
-            .provider(Processes::detect()?, Duration::from_secs(10));
+        builder = builder.provider(Cgroups::detect()?.subtree(&cgroups), Duration::from_secs(2));
     }
     let mut agent = builder.build()?;
     let stop = Stop::new();
