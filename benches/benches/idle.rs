@@ -61,6 +61,8 @@ fn main() -> Result<()> {
     let exporter =
         peer(Command::new("prometheus-node-exporter").args(["--web.listen-address", EXPORTER]));
 
+    // Until the exporter listens.
+    thread::sleep(Duration::from_secs(3));
     let exporter_runs = exporter.is_some();
     rest(WARM_UP, exporter_runs);
     let agents = [Some(&oracle), Some(&guard), earlyoom.as_ref(), exporter.as_ref()];
