@@ -190,16 +190,19 @@ fn be_agent(role: &str) -> Result<()> {
         .host(facts.clone())
         .ledger(Ledger::open(ledger, &facts, clock.now())?)
         .gadget_from(|| Oracle::builder().build().expect("the defaults are valid"));
-    for chosen in HostProviders::for_memory(&[])?.chosen {
-        let guards = ["host-memory", "pressure", "psi-trigger", "stall-watch"];
-        let name = chosen.provider.name();
-        if name != "cgroups" && (role == "oracle" || guards.contains(&name)) {
-            builder = builder.provider(chosen.provider, chosen.every);
+    // The host as the program watches it, and of the cgroups only our own, at the same pace.
+    let mut chosen = HostProviders::for_memory(&[])?.chosen;
+    for chosen in &mut chosen {
+        if chosen.provider.name() == "cgroups" {
+            let cgroups = std::env::var(CGROUPS).context("the parent says which to watch")?;
+            chosen.provider = Box::new(Cgroups::detect()?.subtree(&cgroups));
         }
     }
-    if role == "oracle" {
-        let cgroups = std::env::var(CGROUPS).context("the parent says which cgroups to watch")?;
-        builder = builder.provider(Cgroups::detect()?.subtree(&cgroups), Duration::from_secs(2));
+    for chosen in chosen {
+        let guards = ["host-memory", "pressure", "psi-trigger", "stall-watch"];
+        if role == "oracle" || guards.contains(&chosen.provider.name()) {
+            builder = builder.provider(chosen.provider, chosen.every);
+        }
     }
     let mut agent = builder.build()?;
     let stop = Stop::new();

@@ -101,7 +101,7 @@ impl Running {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0);
-        sys::give_back_oom_score_adj(&mut command);
+        sys::give_back_what_survives(&mut command);
         let child = command.spawn().map_err(|source| ActionError::System {
             attempt: "start the configured program",
             source,

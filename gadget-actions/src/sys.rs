@@ -40,22 +40,32 @@ fn errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
-/// Makes `command` start with the `oom_score_adj` that this process had before [`survive`](crate::survive) lowered it, so
-/// that what we start is not as protected as we are. Does nothing if it was not lowered.
-pub(crate) fn give_back_oom_score_adj(command: &mut Command) {
-    let Some(value) = crate::survive::lowered_from() else { return };
-    let text = value.to_string();
-    let write = move || {
-        let file = openat(
-            CWD,
-            c"/proc/self/oom_score_adj",
-            OFlags::WRONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        rustix::io::write(&file, text.as_bytes())?;
+/// Makes `command` start with the `oom_score_adj` and the nice value that this process had before
+/// [`survive`](crate::survive) lowered them, so that what we start is neither as protected nor as urgent as we are. Does
+/// nothing where nothing was lowered.
+pub(crate) fn give_back_what_survives(command: &mut Command) {
+    let adj = crate::survive::lowered_from().map(|value| value.to_string());
+    let nice = crate::survive::nice_lowered_from();
+    if adj.is_none() && nice.is_none() {
+        return;
+    }
+    let give_back = move || {
+        if let Some(text) = &adj {
+            let file = openat(
+                CWD,
+                c"/proc/self/oom_score_adj",
+                OFlags::WRONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            rustix::io::write(&file, text.as_bytes())?;
+        }
+        if let Some(nice) = nice {
+            rustix::process::setpriority_process(None, nice)?;
+        }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe calls may be made: `write` opens a path that is a constant C
-    // string, writes memory that was allocated before, and closes; it neither allocates nor locks.
-    unsafe { command.pre_exec(write) };
+    // SAFETY: between fork and exec only async-signal-safe calls may be made: this opens a path that is a constant C
+    // string, writes memory that was allocated before, closes, and makes one more system call; it neither allocates nor
+    // locks.
+    unsafe { command.pre_exec(give_back) };
 }

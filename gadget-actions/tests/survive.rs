@@ -15,6 +15,7 @@ fn own(file: &str) -> String {
 
 #[test]
 fn it_gets_what_it_may_and_what_it_starts_is_as_killable_as_before() {
+    let niceness = rustix::process::getpriority_process(None).unwrap();
     // From here it can be lowered again, whatever capabilities there are, and no lower without them.
     let floor: i16 = own("oom_score_adj").trim().parse().unwrap();
     std::fs::write("/proc/self/oom_score_adj", "500").unwrap();
@@ -31,12 +32,18 @@ fn it_gets_what_it_may_and_what_it_starts_is_as_killable_as_before() {
         locked.trim() == "0 kB",
         "{survival:?}, VmLck {locked}"
     );
-    assert!(survival.to_string().ends_with(&format!("oom_score_adj is {now}")), "{survival}");
+    let nice = rustix::process::getpriority_process(None).unwrap();
+    assert_eq!(survival.nice, nice);
+    assert!(
+        survival.to_string().ends_with(&format!("oom_score_adj is {now}, nice is {nice}")),
+        "{survival}"
+    );
     assert_eq!(survive(), survival);
 
     let dir = tempfile::tempdir().unwrap();
     let seen = dir.path().join("seen");
-    let copy = Argv::new(["/bin/cp", "/proc/self/oom_score_adj", seen.to_str().unwrap()]).unwrap();
+    let write = format!("(cat /proc/self/oom_score_adj; nice) > {}", seen.display());
+    let copy = Argv::new(["/bin/sh", "-c", write.as_str()]).unwrap();
     let mut linux = Linux::builder().hook("copy", copy).build();
     let mut desk = Desk::new(None);
     let plan = desk.plan(Step::Hook { name: "copy".into() }, Subject::Host, Reach::Alone, "host");
@@ -45,5 +52,5 @@ fn it_gets_what_it_may_and_what_it_starts_is_as_killable_as_before() {
         linux.advance(desk.now, &mut |_, result| assert!(result.unwrap().complete));
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(std::fs::read_to_string(seen).unwrap(), "500\n");
+    assert_eq!(std::fs::read_to_string(seen).unwrap(), format!("500\n{niceness}\n"));
 }

@@ -10,7 +10,7 @@ use super::event::Listener;
 use super::slot::{Factory, Slot};
 use super::{Agent, Event, Scratch};
 use crate::action::{Action, NoActions};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::gadget::Gadget;
 use crate::governor::Budget;
 use crate::ledger::{Ledger, recover};
@@ -133,7 +133,7 @@ impl AgentBuilder {
         self
     }
 
-    /// The clock of [`Agent::run`]. Default: [`SystemClock`].
+    /// The clock of [`Agent::run`]. Default: [`SystemClock`]; for a replay a [`ManualClock`] at the epoch.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -183,7 +183,10 @@ impl AgentBuilder {
             Some(facts) => facts,
             None => HostFacts::read(Path::new("/proc")).map_err(BuildError::Host)?,
         };
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let clock = self.clock.unwrap_or_else(|| match self.replaying {
+            true => Arc::new(ManualClock::default()),
+            false => Arc::new(SystemClock::new()),
+        });
         let now = clock.now();
         let ledger = match self.ledger {
             Some(ledger) => ledger,

@@ -28,7 +28,7 @@ const AT_REST: Duration = Duration::from_secs(5);
 const CALLED: Duration = Duration::from_millis(10);
 const CALLED_FOR: Duration = Duration::from_millis(200);
 /// New groups are looked for this often.
-const LOOK_FOR_GROUPS: Duration = Duration::from_secs(30);
+const LOOK_FOR_GROUPS: Duration = Duration::from_secs(60);
 
 /// Says when the kernel's OOM killer has killed.
 ///
