@@ -346,6 +346,8 @@ impl LinuxBuilder {
 
     /// Looks what this host and this process can do, and makes room for all that is to be done.
     pub fn build(self) -> Linux {
+        // Before Linux 6.4 the first call reads a file into memory that it allocates: not while memory is being freed.
+        let _ = rustix::param::page_size();
         let open = |path| {
             rustix::fs::open(
                 path,
