@@ -24,9 +24,9 @@ struct AtRest {
 
 const AT_REST: AtRest = AtRest {
     memory: Duration::from_secs(5),
-    pressure: Duration::from_secs(10),
+    pressure: Duration::from_secs(30),
     cgroups: Duration::from_secs(3),
-    processes: Duration::from_secs(20),
+    processes: Duration::from_secs(30),
 };
 
 /// One provider, how often to ask it, and what was decided about it.
