@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        format!("{:#}", parse(text).err().expect("it is refused"))
+        format!("{:#}", parse(text).expect_err("it is refused"))
     }
 
     #[test]
