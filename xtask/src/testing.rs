@@ -1,6 +1,7 @@
 //! Every test of the workspace, and one count of them all.
 
 use std::fmt;
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -13,6 +14,11 @@ use crate::workspace::{Workspace, program_exists};
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut failures = Vec::new();
     let mut sum = Counts::default();
+    // Where nextest puts it, wherever cargo builds.
+    let junit = workspace.root.join("target/nextest/default/junit.xml");
+    if junit.exists() {
+        fs::remove_file(&junit)?;
+    }
     for (name, mut command) in [("tests", tests(workspace)), ("doctests", doctests(workspace))] {
         let (status, lines) = run::tee_status(&mut command)?;
         let counts = lines.iter().filter_map(|line| Counts::parse(line)).sum::<Counts>();
@@ -31,6 +37,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             sum.failed += 1;
         }
     }
+    let unable = unable(&fs::read_to_string(&junit).unwrap_or_default());
+    for line in &unable {
+        println!("could not run here: {line}");
+    }
+    sum.passed = sum.passed.saturating_sub(unable.len());
+    sum.skipped += unable.len();
     println!("\n{sum}");
     if failures.is_empty() { Ok(()) } else { bail!("failed: {}", failures.join(", ")) }
 }
@@ -45,6 +57,25 @@ fn tests(workspace: &Workspace) -> Command {
         command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]);
     }
     command
+}
+
+/// The tests that passed only because they found that they cannot run on this machine: they print `SKIPPED` and why.
+///
+/// Read from nextest's report; `cargo test` keeps what a test that passed has printed to itself.
+fn unable(junit: &str) -> Vec<String> {
+    let mut tests: Vec<String> = Vec::new();
+    let mut name = None;
+    for line in junit.lines() {
+        if let Some((_, rest)) = line.split_once("<testcase name=\"") {
+            name = rest.split_once('"').map(|(name, _)| name);
+        }
+        if let Some(at) = line.find("SKIPPED")
+            && let Some(name) = name.take()
+        {
+            tests.push(format!("{name}: {}", &line[at..]));
+        }
+    }
+    tests
 }
 
 fn doctests(workspace: &Workspace) -> Command {
@@ -150,6 +181,15 @@ mod tests {
         let shown = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured";
         assert_eq!(Counts::parse(shown), None);
         assert_eq!(Counts::parse("        PASS [   0.003s] xtask readme::tests::x"), None);
+    }
+
+    #[test]
+    fn a_test_that_says_that_it_cannot_run_is_found_once_with_its_reason() {
+        let junit = "<testcase name=\"a::b\" classname=\"x\">\n<system-out>running 1 test</system-out>\n\
+                     <system-err>SKIPPED: no memory controller\nSKIPPED: nor anything else\n</system-err>\n\
+                     </testcase>\n<testcase name=\"c\">\n<system-err>fine</system-err>\n</testcase>\n";
+        assert_eq!(unable(junit), ["a::b: SKIPPED: no memory controller"]);
+        assert!(unable("").is_empty());
     }
 
     #[test]
