@@ -195,6 +195,10 @@ pub fn numbers(reports: &[Report]) -> String {
             );
         };
         line(what, runs.iter().filter(|run| run.verdict.pass).count(), runs.len(), share);
+        // Without a rescue there is none whose price could be measured.
+        if !scenario.is_leak() {
+            continue;
+        }
         let kept: Vec<bool> = runs.iter().filter_map(|run| run.latency_kept()).collect();
         let good = kept.iter().filter(|kept| **kept).count();
         line("p99 at most 3x calm or control", good, kept.len(), 9);
