@@ -1,4 +1,59 @@
 //! The vocabulary, traits, policy, ledger and agent that every gadget stands on.
+//!
+//! [`Signal`]s go into an [`Agent`], from a [`SignalProvider`] or from collectors of your own. A [`Gadget`] sees them, states
+//! what it thinks as an [`Assessment`], and proposes a [`Plan`]: one typed [`Step`] on one identified [`Target`]. The
+//! [`Policy`] reviews it and may give a [`Permit`]; the [`Ledger`] writes plan and [`Undo`] down and makes the permit usable;
+//! an [`Action`] carries it out. The agent then looks whether the expected change comes, and puts the effect back if not.
+//!
+//! This crate knows no kernel and starts no thread unless [`Agent::run`] is called. A first gadget:
+//!
+//! ```
+//! use gadget_core::{
+//!     Agent, Assessment, Bytes, Event, Evidence, Gadget, HostMemory, Name, Plans, Probability, Reading, Signal,
+//!     Subject, Timestamp, World,
+//! };
+//!
+//! /// Says when less than a tenth of the host's memory is available.
+//! #[derive(Clone)]
+//! struct Lookout;
+//!
+//! impl Gadget for Lookout {
+//!     fn name(&self) -> Name {
+//!         "lookout".into()
+//!     }
+//!     fn observe(&mut self, _: &Signal) {}
+//!     fn plan(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
+//!         let Some(memory) = world.host().memory else { return };
+//!         let share = memory.available.as_f64() / memory.total.as_f64();
+//!         if share < 0.1 {
+//!             plans.assess(Assessment {
+//!                 gadget: self.name(),
+//!                 at: now,
+//!                 subject: Subject::Host,
+//!                 class: "low".into(),
+//!                 probability: Probability::ONE,
+//!                 eta: None,
+//!                 culprit: None,
+//!                 evidence: Evidence::from_iter([("available_share".into(), share)]),
+//!             });
+//!         }
+//!     }
+//! }
+//!
+//! let mut agent = Agent::builder()
+//!     .gadget(Lookout)
+//!     .on_event(|event, _world| assert!(matches!(event, Event::Assessed(_))))
+//!     .build()?;
+//! let now = Timestamp::from_secs(1_800_000_000);
+//! let memory = HostMemory {
+//!     total: Bytes::from_mib(1024),
+//!     available: Bytes::from_mib(64),
+//!     ..HostMemory::default()
+//! };
+//! let signal = Signal { at: now, subject: Subject::Host, reading: Reading::HostMemory(memory) };
+//! agent.step(&[signal], now);
+//! # Ok::<(), gadget_core::BuildError>(())
+//! ```
 
 #[cfg(test)]
 extern crate self as gadget_core;
