@@ -1,6 +1,7 @@
 //! What becomes of effects: looked after until their end is on record.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::effects::{Fate, OpenEffect};
 use super::slot::Slot;
@@ -9,6 +10,9 @@ use crate::action::{ActionError, summary};
 use crate::ledger::{Ending, Entry, Outcome};
 use crate::plan::PlanId;
 use crate::units::Timestamp;
+
+/// What could not be done in time is tried again this much later.
+const AGAIN: Duration = Duration::from_millis(250);
 
 impl Agent {
     pub(super) fn look_after_effects(&mut self, now: Timestamp) {
@@ -51,7 +55,12 @@ impl Agent {
             Fate::PutBack(ending) => match effect.put_back(&mut *self.action, ending) {
                 Ok(outcome) => outcome,
                 Err(error) => {
-                    self.note(format!("cannot put back plan {}: {}", effect.id(), chain(&error)));
+                    let text = format!("cannot put back plan {}: {}", effect.id(), chain(&error));
+                    if let Some(effect) = self.open.get_mut(index)
+                        && !std::mem::replace(&mut effect.resists, true)
+                    {
+                        self.note(text);
+                    }
                     return false;
                 }
             },
@@ -132,8 +141,11 @@ impl Agent {
         self.watches.replace(VERIFIER, wanted);
     }
 
-    pub(super) fn next_step(&self) -> Option<Timestamp> {
+    /// When the next step is due. What is due already could not be done in this one, as in a pause: it has to wait a
+    /// little, or the agent would spin.
+    pub(super) fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
         let looks = self.open.iter().map(|effect| effect.next_look(self.max_hold));
-        looks.chain(self.action.next_advance()).min()
+        let due = looks.chain(self.action.next_advance());
+        due.map(|due| if due > now { due } else { now + AGAIN }).min()
     }
 }

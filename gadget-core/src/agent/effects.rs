@@ -24,6 +24,8 @@ pub(super) struct OpenEffect {
     met: bool,
     /// The effect itself is complete; false between `SIGTERM` and the end of the process.
     pub(super) complete: bool,
+    /// It could not be put back, which was said; it is tried again all the same.
+    pub(super) resists: bool,
 }
 
 /// What is to become of an open effect.
@@ -45,7 +47,7 @@ impl OpenEffect {
         since: Timestamp,
         complete: bool,
     ) -> Self {
-        Self { plan, undo, gadget, since, met: false, complete }
+        Self { plan, undo, gadget, since, met: false, complete, resists: false }
     }
 
     /// False for an effect whose undo only says what to do after a crash in the middle of it.

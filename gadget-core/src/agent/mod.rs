@@ -139,7 +139,7 @@ impl Agent {
         self.awaiting = report.awaiting > 0;
         self.say_notes(now);
         report.open = self.open.len();
-        report.next = self.next_step();
+        report.next = self.next_step(now);
         report
     }
 

@@ -316,6 +316,27 @@ fn the_end_puts_everything_back_and_writes_how_it_ended() {
 }
 
 #[test]
+fn an_undo_that_fails_is_tried_again_without_haste_and_said_once() {
+    let mut stage = stage(ACT, |now, _, plans| {
+        if now == at(1) {
+            plans.propose(plan(Step::Freeze));
+        }
+    });
+    stage
+        .actions
+        .when_undoing(|_| Err(ActionError::Unsupported { step: StepKind::Freeze, needs: "luck" }));
+    for second in 0..20 {
+        let report = stage.agent.step(&seen(at(second), 900), at(second));
+        assert!(report.next.is_none_or(|next| next > at(second)), "{report:?}");
+    }
+    let said = stage.notes.lock().iter().filter(|note| note.contains("cannot put back")).count();
+    assert_eq!(said, 1);
+    stage.actions.when_undoing(|_| Ok(()));
+    stage.agent.step(&seen(at(20), 900), at(20));
+    assert_eq!(stage.endings(), [Ending::Unmet]);
+}
+
+#[test]
 fn what_cannot_be_put_back_now_stays_unfinished_for_the_next_start() {
     let mut stage = stage(ACT, |now, _, plans| {
         if now == at(1) {
@@ -348,7 +369,8 @@ fn a_pause_stops_effects_at_the_next_step_and_what_is_under_way() {
     assert_eq!(stage.actions.applied().len(), 1);
     stage.agent.pause("a person");
     for second in 4..9 {
-        stage.agent.step(&seen(at(second), 900), at(second));
+        let report = stage.agent.step(&seen(at(second), 900), at(second));
+        assert!(report.next > Some(at(second)), "a paused agent does not spin: {report:?}");
     }
     let complete = stage
         .entries()
