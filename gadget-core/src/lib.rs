@@ -107,12 +107,15 @@ pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
 pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
 pub use rehearsal::Rehearsal;
 pub use signal::{
-    CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, HostCpu, HostMemory,
-    IoCount, Paging, Pressure, ProcessUsage, Reading, Resource, Signal, Stall,
+    BlockLatency, BlockOperation, CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat,
+    CgroupPids, Exit, Futex, HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies,
+    Lifecycle, Listener, Lock, LockKind, MonitorWait, PageFaults, Paging, Peer, Pressure,
+    ProcessUsage, Reading, Reclaim, Resource, RuntimeReport, Scheduling, Signal, Stall, Syscalls,
+    Tcp, Thread, Threads, Wait, Wakers,
 };
 pub use subject::{
-    CgroupId, CgroupIdentity, CgroupVersion, Container, HostFacts, ProcessId, ProcessIdentity,
-    QosClass, Runtime, Subject,
+    CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,
+    ProcessIdentity, QosClass, Runtime, Subject, ThreadId,
 };
 pub use units::{Bytes, MemoryLimit, OutOfRange, Percent, Probability, Timestamp};
 pub use world::{Cgroup, Host, Process, World};

@@ -119,6 +119,8 @@ pub enum Step {
     },
     /// Write dirty data of all file systems to storage.
     Sync,
+    /// Record what every thread of a process is doing: its stacks, its lock graph, its runtime's own dump.
+    CaptureStacks,
     /// Run a hook that the operator configured under this name.
     Hook {
         /// The hook's name.
@@ -198,6 +200,7 @@ step_kinds! {
     SetPidsMax "set-pids-max" Medium true: Step::SetPidsMax { .. },
     SetSysctl "set-sysctl" Medium true: Step::SetSysctl { .. },
     Sync "sync" Low false: Step::Sync,
+    CaptureStacks "capture-stacks" Low false: Step::CaptureStacks,
     Hook "hook" High false: Step::Hook { .. },
 }
 
@@ -246,7 +249,8 @@ impl fmt::Display for Step {
             | Self::Pause
             | Self::Kill
             | Self::Restart
-            | Self::Sync => Ok(()),
+            | Self::Sync
+            | Self::CaptureStacks => Ok(()),
         }
     }
 }
@@ -298,6 +302,8 @@ pub enum Change {
     AtLeast(Metric, #[serde(deserialize_with = "crate::ledger::float::float")] f64),
     /// The subject is gone.
     Gone,
+    /// Nothing: the step only records.
+    Nothing,
 }
 
 /// The effect that a plan expects.

@@ -14,6 +14,31 @@ pub struct ProcessId {
     pub start: u64,
 }
 
+/// One thread, of which process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ThreadId {
+    /// The process it belongs to.
+    pub process: ProcessId,
+    /// Its thread id in the agent's pid namespace.
+    pub tid: u32,
+}
+
+/// Where a futex lives: the same for all that can wake each other on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FutexAddress {
+    /// An address in memory that only this process has.
+    Private(u64),
+    /// A place in a file or in shared memory that several processes may have mapped.
+    Shared {
+        /// The device.
+        device: u64,
+        /// The inode.
+        inode: u64,
+        /// The offset in it.
+        offset: u64,
+    },
+}
+
 /// The identity of one cgroup: its inode number in the cgroup file system, which is the kernel's cgroup id.
 ///
 /// Valid within one boot and one hierarchy; the kernel gives a removed group's number to no other.

@@ -155,7 +155,7 @@ impl World {
     }
 
     fn observe_process(&mut self, id: ProcessId, signal: &Signal) {
-        if matches!(signal.reading, Reading::Gone) {
+        if matches!(signal.reading, Reading::Gone | Reading::Exited(_)) {
             self.remove_process(id);
             return;
         }
@@ -398,6 +398,7 @@ impl World {
     pub fn has_changed(&self, subject: Subject, change: Change) -> Option<bool> {
         match change {
             Change::Gone => Some(self.seen(subject).is_none()),
+            Change::Nothing => Some(true),
             Change::AtMost(metric, bound) => {
                 self.metric(subject, metric).map(|value| value <= bound)
             }

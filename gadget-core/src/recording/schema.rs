@@ -1,19 +1,23 @@
 //! The schema's version and fingerprint.
 
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::signal::{
-    CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, HostCpu, HostMemory,
-    IoCount, Paging, Pressure, ProcessUsage, Reading, Resource, Stall,
+    BlockLatency, BlockOperation, CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat,
+    CgroupPids, Exit, Futex, HostCpu, HostMemory, IoCount, KernelCost, Latencies, Lifecycle,
+    Listener, Lock, LockKind, MonitorWait, PageFaults, Paging, Peer, Pressure, ProcessUsage,
+    Reading, Reclaim, Resource, RuntimeReport, Scheduling, Stall, Syscalls, Tcp, Thread, Threads,
+    Wait, Wakers,
 };
 use crate::subject::{
-    CgroupId, CgroupIdentity, CgroupVersion, Container, HostFacts, ProcessId, ProcessIdentity,
-    QosClass, Runtime, Subject,
+    CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,
+    ProcessIdentity, QosClass, Runtime, Subject, ThreadId,
 };
-use crate::units::{Bytes, MemoryLimit, Percent};
+use crate::units::{Bytes, MemoryLimit, Percent, Timestamp};
 
 /// The version of the header and the framing.
 pub(super) const VERSION: u16 = 1;
@@ -56,7 +60,10 @@ pub(super) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
         Reading::Gone,
         Reading::OomKill(1),
         Reading::HostIo(io_count()),
+        Reading::Threads(Box::new(threads())),
+        Reading::RuntimeReport(Box::new(runtime_report())),
     ];
+    readings.extend(of_the_kernel());
     readings.extend(
         [Resource::Memory, Resource::Cpu, Resource::Io]
             .into_iter()
@@ -168,6 +175,8 @@ fn process_usage() -> ProcessUsage {
         major_faults: 8,
         threads: 9,
         state: 'R',
+        voluntary_switches: Some(10),
+        involuntary_switches: Some(11),
     }
 }
 
@@ -200,6 +209,121 @@ fn process_identity(runtime: Runtime) -> ProcessIdentity {
     }
 }
 
+fn threads() -> Threads {
+    use LockKind::{
+        GlibcMutex, GlibcRecursive, GlibcRwlock, MuslMutex, PriorityInheritance, Robust,
+    };
+    let owner = ThreadId { process: ProcessId { pid: 300, start: 70_000 }, tid: 301 };
+    let futex = |address, kind| {
+        let lock = Lock { kind, owner: Some(owner), contended: true, depth: Some(1) };
+        Wait::Futex(Futex {
+            address,
+            timed: true,
+            private: true,
+            pi: true,
+            word: Some(2),
+            lock: Some(lock),
+            joins: Some(302),
+        })
+    };
+    let shared = FutexAddress::Shared { device: 1, inode: 2, offset: 3 };
+    let kinds = [GlibcMutex, GlibcRecursive, GlibcRwlock, Robust, PriorityInheritance, MuslMutex];
+    let address = SocketAddr::from(([127, 0, 0, 1], 80));
+    let mut waits: Vec<_> =
+        kinds.into_iter().map(|kind| futex(FutexAddress::Private(4096), kind)).collect();
+    waits.extend([
+        futex(shared, GlibcMutex),
+        Wait::Running,
+        Wait::Peer(Peer {
+            address: Some(address),
+            sent: Some(Duration::new(1, 2)),
+            received: Some(Duration::new(3, 4)),
+            timed: true,
+        }),
+        Wait::Client { fd: 3 },
+        Wait::Files { timed: true },
+        Wait::Time,
+        Wait::Child,
+        Wait::Signal,
+        Wait::Stopped,
+        Wait::Kernel { channel: "c".into() },
+        Wait::Call { number: 300 },
+        Wait::Unknown,
+    ]);
+    let thread = |wait| Thread {
+        tid: 300,
+        name: "t".into(),
+        state: 'S',
+        cpu: Duration::new(1, 2),
+        ready: Duration::new(3, 4),
+        slices: 5,
+        since: Some(Timestamp::from_secs(6)),
+        wait,
+    };
+    Threads {
+        threads: waits.into_iter().map(thread).collect(),
+        left_out: 1,
+        wakers: Wakers { signal_timers: Some(true), io_uring: Some(true), traced: Some(true) },
+        listeners: vec![Listener { address, queued: 1, limit: 2, still: Duration::new(3, 4) }],
+    }
+}
+
+fn runtime_report() -> RuntimeReport {
+    let wait = MonitorWait { thread: "a".into(), monitor: "m".into(), held_by: "b".into() };
+    RuntimeReport { deadlocks: vec![vec![wait]] }
+}
+
+fn of_the_kernel() -> Vec<Reading> {
+    let took = Latencies([1; _]);
+    let mut readings = vec![
+        Reading::Lifecycle(Lifecycle { forks: 1, execs: 2, exits: 3, signalled: 4, short: 5 }),
+        Reading::Exited(Exit {
+            code: Some(1),
+            signal: Some(2),
+            lifetime: Duration::new(3, 4),
+            peak_rss: Some(Bytes::new(5)),
+        }),
+        Reading::Syscalls(Box::new(Syscalls {
+            over: Duration::new(1, 2),
+            counts: vec![(300, 3)],
+            waits: Some(took),
+            works: Some(took),
+        })),
+        Reading::Scheduling(Box::new(Scheduling {
+            over: Duration::new(1, 2),
+            run_queue: took,
+            off_cpu: took,
+            voluntary: 3,
+            involuntary: 4,
+        })),
+        Reading::PageFaults(PageFaults { minor: 1, major: 2 }),
+        Reading::Tcp(Tcp {
+            retransmits: 1,
+            resets_sent: 2,
+            resets_received: 3,
+            opened: 4,
+            closed: 5,
+            listen_overflows: 6,
+        }),
+        Reading::ListenOverflow(1),
+        Reading::OomVictim,
+        Reading::Signalled { signal: 9, count: 300 },
+        Reading::Reclaim(Reclaim { begun: 1, took: Duration::new(2, 3), pages: 4 }),
+        Reading::KernelCost(Box::new(KernelCost {
+            provider: "p".into(),
+            runs: Some(1),
+            took: Some(Duration::new(2, 3)),
+            lost: 4,
+        })),
+    ];
+    use BlockOperation::{Discard, Flush, Read, Write};
+    for operation in [Read, Write, Flush, Discard] {
+        let latency = BlockLatency { device: (8, 300), operation, took, bytes: Bytes::new(1) };
+        readings.push(Reading::BlockLatency(Box::new(latency)));
+    }
+    readings
+}
+
 /// The schema in words: `1.0123456789abcdef`.
 pub(super) fn describe(version: u16, fingerprint: [u8; 8]) -> String {
     format!("{version}.{:016x}", u64::from_be_bytes(fingerprint))
@@ -229,7 +353,21 @@ mod tests {
             | Reading::Gone
             | Reading::StallTrigger(_)
             | Reading::OomKill(_)
-            | Reading::HostIo(_) => 15,
+            | Reading::HostIo(_)
+            | Reading::Threads(_)
+            | Reading::RuntimeReport(_)
+            | Reading::Lifecycle(_)
+            | Reading::Exited(_)
+            | Reading::Syscalls(_)
+            | Reading::Scheduling(_)
+            | Reading::BlockLatency(_)
+            | Reading::PageFaults(_)
+            | Reading::Tcp(_)
+            | Reading::ListenOverflow(_)
+            | Reading::OomVictim
+            | Reading::Signalled { .. }
+            | Reading::Reclaim(_)
+            | Reading::KernelCost(_) => 29,
         }
     }
 

@@ -393,6 +393,8 @@ impl Known {
             major_faults: stat.major_faults,
             threads: stat.threads,
             state: stat.state,
+            voluntary_switches: None,
+            involuntary_switches: None,
         };
         if matches!(self.review(shared, pid, renamed, reparented, named, out), Fate::Gone) {
             return Fate::Gone;

@@ -82,6 +82,8 @@ fn a_process_gives_what_it_is_and_what_it_uses() {
         major_faults: 6,
         threads: 3,
         state: 'S',
+        voluntary_switches: None,
+        involuntary_switches: None,
     };
     let expected = [
         (SEVEN, Reading::ProcessIdentity(Box::new(identity))),

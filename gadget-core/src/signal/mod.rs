@@ -3,12 +3,24 @@
 //! Readings hold plain numbers and are cheap to copy; names and paths travel once, in the identity readings. What this
 //! kernel does not offer, or what was not read this time, is `None` and never zero.
 
+mod kernel;
+mod threads;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::subject::{CgroupIdentity, ProcessIdentity, Subject};
 use crate::units::{Bytes, MemoryLimit, Percent, Timestamp};
+
+pub use kernel::{
+    BlockLatency, BlockOperation, Exit, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle,
+    PageFaults, Reclaim, Scheduling, Syscalls, Tcp,
+};
+pub use threads::{
+    Futex, Listener, Lock, LockKind, MonitorWait, Peer, RuntimeReport, Thread, Threads, Wait,
+    Wakers,
+};
 
 /// One typed observation: when, about what, and what was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +67,39 @@ pub enum Reading {
     OomKill(u64),
     /// The host's block IO, summed over devices.
     HostIo(IoCount),
+    /// What the threads of a process wait for, at one look.
+    Threads(Box<Threads>),
+    /// What a process's runtime says of its own threads.
+    RuntimeReport(Box<RuntimeReport>),
+    /// Processes that began and ended on the host.
+    Lifecycle(Lifecycle),
+    /// A process has ended, and how. It is gone.
+    Exited(Exit),
+    /// The system calls of a process.
+    Syscalls(Box<Syscalls>),
+    /// How the scheduler treated a cgroup or a process.
+    Scheduling(Box<Scheduling>),
+    /// Requests to a block device, of a cgroup or of the host.
+    BlockLatency(Box<BlockLatency>),
+    /// Page faults of a cgroup or of the host.
+    PageFaults(PageFaults),
+    /// TCP connections of the host.
+    Tcp(Tcp),
+    /// A process's listen queue was full: this many connections were turned away since the last such reading.
+    ListenOverflow(u64),
+    /// The kernel's OOM killer has chosen this process.
+    OomVictim,
+    /// A process was sent this signal, this often since the last such reading.
+    Signalled {
+        /// The signal's number.
+        signal: u8,
+        /// How often.
+        count: u64,
+    },
+    /// Tasks of a cgroup, or of the host, had to reclaim memory themselves: read this subject now.
+    Reclaim(Reclaim),
+    /// What a provider costs the kernel.
+    KernelCost(Box<KernelCost>),
 }
 
 /// What tasks can wait for.
@@ -261,7 +306,8 @@ pub struct CgroupPids {
 /// A process's use of memory and CPU.
 ///
 /// - Source: `/proc/PID/stat` and `statm`, Documentation/filesystems/proc.rst; `smaps_rollup` on demand.
-/// - Absent: `shared` when only `stat` was read, `pss` and `swap` unless asked for.
+/// - Absent: `shared` when only `stat` was read, `pss` and `swap` unless asked for, switches unless tasks are walked in the
+///   kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessUsage {
     /// Resident memory.
@@ -282,4 +328,8 @@ pub struct ProcessUsage {
     pub threads: u32,
     /// The state letter of `stat`: `R`, `S`, `D`, `T`, `Z`, ...
     pub state: char,
+    /// Switches to other tasks that its threads asked for by waiting, where that was read.
+    pub voluntary_switches: Option<u64>,
+    /// Switches that were forced on them.
+    pub involuntary_switches: Option<u64>,
 }
