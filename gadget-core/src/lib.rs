@@ -34,6 +34,7 @@
 //!                 probability: Probability::ONE,
 //!                 eta: None,
 //!                 culprit: None,
+//!                 statement: None,
 //!                 evidence: Evidence::from_iter([("available_share".into(), share)]),
 //!             });
 //!         }

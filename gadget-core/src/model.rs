@@ -1,6 +1,7 @@
 //! What gadgets say about what they see.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
@@ -56,6 +57,9 @@ pub struct Assessment {
     pub eta: Option<Estimate>,
     /// Who causes it, if that is known.
     pub culprit: Option<Subject>,
+    /// The finding in a sentence, where numbers cannot say it: who waits for whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Arc<str>>,
     /// The features behind it.
     #[serde(deserialize_with = "crate::ledger::float::evidence")]
     pub evidence: Evidence,

@@ -84,6 +84,7 @@ fn appending_allocates_nothing_once_warm_and_an_idle_ledger_wakes_nobody() {
             high: Duration::from_secs(80),
         }),
         culprit: None,
+        statement: None,
         evidence: evidence(),
     };
     let effect = Effect { summary: summary(format_args!("froze /leaky")), complete: true };

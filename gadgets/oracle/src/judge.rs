@@ -159,6 +159,7 @@ impl Oracle {
             probability: forecast.probability,
             eta: forecast.eta,
             culprit: forecast.culprit.as_ref().map(|culprit| Subject::Process(culprit.process)),
+            statement: None,
             evidence: evidence(track.levels, &forecast.features, forecast.culprit.as_ref()),
         });
     }

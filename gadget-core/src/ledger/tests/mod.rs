@@ -91,6 +91,7 @@ fn entries(count: usize) -> impl Iterator<Item = (Timestamp, Entry<'static>)> {
                 probability: plan.confidence,
                 eta: None,
                 culprit: Some(Subject::Host),
+                statement: None,
                 evidence: evidence(),
             })),
             1 => Entry::Reviewed(Cow::Owned(Review {

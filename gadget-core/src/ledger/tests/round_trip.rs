@@ -71,6 +71,7 @@ fn any_entry() -> impl Strategy<Value = Entry<'static>> {
             probability: plan.confidence,
             eta: None,
             culprit: None,
+            statement: Some("because".into()),
             evidence: plan.evidence,
         }))),
         text().prop_map(|text| noted(&text)),

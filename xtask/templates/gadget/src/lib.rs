@@ -55,6 +55,7 @@ impl Gadget for Newcomer {
             probability: verdict.low,
             eta: None,
             culprit: None,
+            statement: None,
             evidence: plan::evidence(verdict),
         });
         if is_low {
