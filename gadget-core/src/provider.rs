@@ -164,6 +164,24 @@ pub enum SignalError {
         /// Why.
         source: io::Error,
     },
+    /// The agent lacks a capability (capabilities(7)).
+    #[error("{what} needs {capability}")]
+    Missing {
+        /// What was attempted.
+        what: &'static str,
+        /// For example `CAP_BPF`.
+        capability: &'static str,
+    },
+    /// The kernel refused a program that was to watch it.
+    #[error("cannot {attempt} the programs of {provider}")]
+    Program {
+        /// `load` or `attach`.
+        attempt: &'static str,
+        /// The provider.
+        provider: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// The file says something that it should not.
     #[error("{path}:{line}: expected {expected}, found {found:?}")]
     Parse {

@@ -22,6 +22,8 @@
 //! open within a bound and read into kept memory: once warm a sweep allocates nothing. A process or cgroup that vanishes
 //! is [`Gone`](gadget_core::Reading::Gone) and no error. The parsers are in [`parse`].
 
+#[cfg(feature = "bpf")]
+mod bpf;
 mod cgroup;
 mod container;
 mod file;
@@ -35,6 +37,8 @@ mod system;
 mod testing;
 mod text;
 
+#[cfg(feature = "bpf")]
+pub use bpf::{Kernel, ReclaimWatch};
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};

@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, install: bool) -> Re
     for name in &options.only {
         ensure!(names.contains(&name.as_str()), "no gate {name}; there are: {}", names.join(", "));
     }
-    needs::setup(&[Purpose::Gates, Purpose::Fuzz], install)?;
+    needs::setup(&[Purpose::Gates, Purpose::Fuzz, Purpose::RegenerateBpf], install)?;
     let mut lines = Vec::new();
     for (gate, check) in gates::ALL {
         if !options.only.is_empty() && !options.only.iter().any(|name| name == gate) {

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use toml::{Table, Value};
 
+use crate::bpf;
 use crate::new_gadget;
 use crate::run;
 use crate::workspace::{Package, Workspace};
@@ -29,6 +30,7 @@ pub(crate) const ALL: &[(&str, Gate)] = &[
     ("clippy", clippy),
     ("features", features),
     ("rustdoc", rustdoc),
+    ("bpf", bpf::check),
     ("new-gadget", new_gadget),
     ("fuzz", fuzz),
 ];

@@ -4,6 +4,7 @@
 //! that is found, and installed where it may be, by the command that needs it.
 
 mod bench;
+mod bpf;
 mod ci;
 mod embed;
 mod gates;
@@ -55,6 +56,8 @@ enum Task {
     Lab(lab::Options),
     /// Run the benches and print each number beside its budget.
     Bench(bench::Options),
+    /// Compile the BPF programs and write their skeletons, which are checked in.
+    Bpf(bpf::Options),
     /// Make a gadget that compiles, tests and runs in an example of the same name.
     NewGadget {
         /// Lower-case letters, digits and dashes: `surveyor`.
@@ -94,6 +97,7 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Ci(options) => ci::run(&workspace, &options, install),
         Task::Demo(rest) => lab::demo(&workspace, &rest.args),
         Task::Lab(options) => lab::run(&workspace, &options, install),
+        Task::Bpf(options) => bpf::run(&workspace, &options, install),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::NewGadget { name } => new_gadget::run(&workspace, &name),
     }

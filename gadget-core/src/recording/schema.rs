@@ -311,9 +311,10 @@ fn of_the_kernel() -> Vec<Reading> {
         Reading::Reclaim(Reclaim { begun: 1, took: Duration::new(2, 3), pages: 4 }),
         Reading::KernelCost(Box::new(KernelCost {
             provider: "p".into(),
-            runs: Some(1),
-            took: Some(Duration::new(2, 3)),
-            lost: 4,
+            runs: 1,
+            took: Duration::new(2, 3),
+            over: Duration::new(4, 5),
+            lost: 6,
         })),
     ];
     use BlockOperation::{Discard, Flush, Read, Write};

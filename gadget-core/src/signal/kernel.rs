@@ -216,16 +216,20 @@ pub struct Reclaim {
 
 /// What a provider costs the kernel, and what it has lost. Cumulative.
 ///
-/// - Source: run-time statistics of BPF programs (`BPF_ENABLE_STATS`), counters in the programs' maps.
+/// - Source: run-time statistics of BPF programs (`BPF_ENABLE_STATS`), which are switched on for a second in each minute;
+///   counters in the programs' maps.
+/// - Absent: `over` is zero while nothing was measured, or where the kernel does not let us.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelCost {
     /// The provider.
     pub provider: Name,
-    /// How often its programs ran; none where the kernel does not count.
-    pub runs: Option<u64>,
-    /// Time they took; none where the kernel does not measure.
-    pub took: Option<Duration>,
-    /// Events or entries lost, for a full map or ring.
+    /// How often its programs ran while it was measured.
+    pub runs: u64,
+    /// Time they took then.
+    pub took: Duration,
+    /// For how long it was measured.
+    pub over: Duration,
+    /// Events or entries lost, for a full map or ring, since the provider began.
     pub lost: u64,
 }
 

@@ -1,0 +1,10 @@
+//! Generated from `bpf/*.bpf.c` by `cargo xtask bpf`; not to be edited.
+#![allow(
+    unsafe_code,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    unreachable_pub,
+    missing_docs
+)]
+
+pub(super) mod reclaim;
