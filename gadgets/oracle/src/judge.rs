@@ -21,6 +21,8 @@ const SEARCH_SLOWEST: f64 = 0.5;
 const REPEAT: f64 = 1.0;
 /// A faster pace is kept for this long, in seconds: what grows in steps rests between them.
 const HURRIES: f64 = 0.5;
+/// When tasks begin to reclaim, the limit is taken to be this near, in seconds, until a reading says more.
+const WOKEN: f64 = 4.0;
 /// All processes of a host are read no more often.
 const CROWDED: Duration = Duration::from_millis(100);
 
@@ -58,6 +60,9 @@ impl Oracle {
                 plans.watch(track.subject, Duration::from_secs(1));
             }
             return;
+        }
+        if std::mem::take(&mut track.woken) {
+            self.ask(track, Some(WOKEN), time, world, plans);
         }
         let fresh = std::mem::take(&mut track.fresh);
         if !fresh && track.forecast.as_ref().is_none_or(|forecast| forecast.eta.is_none()) {

@@ -18,6 +18,8 @@ use crate::track::{Levels, Track};
 
 /// The most groups with a limit that are followed; what comes beyond is counted.
 const MOST_TRACKS: usize = 4_096;
+/// No tree of cgroups is followed deeper.
+const DEEPEST: usize = 64;
 /// A group in which something was ended is judged anew no earlier, in seconds: memory takes time to come back.
 const RECOVERS: f64 = 0.3;
 
@@ -37,6 +39,8 @@ pub struct Oracle {
     /// The processes that were last proposed to be ended, and for whom.
     pub(crate) ending: ArrayVec<(ProcessId, Subject, f64), 16>,
     pub(crate) record: Record,
+    /// Groups whose tasks have reclaimed since it was last asked.
+    reclaiming: ArrayVec<CgroupId, 16>,
     pub(crate) refused: u64,
 }
 
@@ -87,6 +91,7 @@ impl Oracle {
             host_name: Arc::from("host"),
             ending: ArrayVec::new(),
             record: Record::new(),
+            reclaiming: ArrayVec::new(),
             refused: 0,
         }
     }
@@ -141,6 +146,7 @@ impl Oracle {
             }
             Reading::Pressure(Resource::Memory, pressure) => self.host.press(pressure),
             Reading::StallTrigger(Resource::Memory) => self.host.alarmed = true,
+            Reading::Reclaim(_) => self.host.reclaims(time),
             Reading::OomKill(kills) => {
                 self.host.oom_kills = self.host.oom_kills.saturating_add(*kills)
             }
@@ -176,6 +182,12 @@ impl Oracle {
                     self.groups.remove(at);
                 } else if first && !track.blind {
                     track.begin(guard);
+                }
+            }
+            Reading::Reclaim(_) => {
+                // The limit may be that of a group above, which `plan` is told.
+                if !self.reclaiming.contains(&id) && self.reclaiming.try_push(id).is_err() {
+                    self.refused += 1;
                 }
             }
             reading => {
@@ -251,6 +263,15 @@ impl Gadget for Oracle {
     fn plan(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
         let time = self.seconds(now);
         self.ending.retain(|(_, _, at)| time - *at < 60.0);
+        for id in std::mem::take(&mut self.reclaiming) {
+            let limited =
+                std::iter::successors(Some(id), |id| world.cgroup(*id)?.identity.as_ref()?.parent);
+            for id in limited.take(DEEPEST) {
+                if let Some(track) = self.group(id) {
+                    track.reclaims(time);
+                }
+            }
+        }
         // Taken out, so that a track and the rest of the Oracle can be used at once.
         let mut host = std::mem::replace(&mut self.host, Track::new(Subject::Host));
         self.judge(&mut host, now, time, world, plans);

@@ -20,6 +20,8 @@ const STIR: f64 = 0.02;
 
 /// Who was let go is under suspicion for this many seconds.
 const FORGIVEN: f64 = 600.0;
+/// Reclaim that begins after so long without any is news, in seconds.
+const CALM: f64 = 30.0;
 /// Others gave way when this much more of the limit is free than before.
 pub(crate) const GAVE_WAY: f64 = 0.15;
 
@@ -111,6 +113,10 @@ pub(crate) struct Track {
     rest: Option<Point>,
     /// A stall was reported and not yet looked into.
     pub(crate) alarmed: bool,
+    /// Its tasks began to reclaim, and no faster pace was asked for yet.
+    pub(crate) woken: bool,
+    /// When they last did, in seconds.
+    reclaimed: f64,
     pub(crate) fresh: bool,
     pub(crate) culprit: Option<Culprit>,
     pub(crate) searched: f64,
@@ -142,6 +148,8 @@ impl Track {
             hurried: f64::NEG_INFINITY,
             rest: None,
             alarmed: false,
+            woken: false,
+            reclaimed: f64::NEG_INFINITY,
             fresh: false,
             culprit: None,
             searched: f64::NEG_INFINITY,
@@ -166,6 +174,14 @@ impl Track {
 
     pub(crate) const fn at_rest(&self) -> bool {
         self.rest.is_some() && !self.alarmed
+    }
+
+    /// Tasks reclaim memory themselves. Where they did so all along, as where a cache fills its limit, it says nothing new.
+    pub(crate) fn reclaims(&mut self, time: f64) {
+        if time - self.reclaimed >= CALM {
+            (self.alarmed, self.woken) = (true, true);
+        }
+        self.reclaimed = time;
     }
 
     pub(crate) fn press(&mut self, pressure: &Pressure) {
