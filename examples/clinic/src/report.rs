@@ -86,6 +86,8 @@ impl Report {
         let mut lines = vec![format!(
             "proved: {proved} of {of} deadlocks that can be, the last of them {latest} after the watcher's start"
         )];
+        let (named, of) = share(&|one| one.named.is_some(), &|one| one.named == Some(true));
+        lines.push(format!("sentences with every thread and lock of the truth: {named} of {of}"));
         let (harmed, of) = share(&|one| !one.case.truth.may_end, &|one| one.harm.is_some());
         lines.push(format!("ends planned for what must live: {harmed} in {of} cases"));
         let (right, of) = share(&|_| true, &|one| one.grade == Grade::Right);
@@ -232,8 +234,9 @@ mod tests {
     fn what_was_skipped_is_named_and_not_counted() {
         let mut proved = finding("abba", Grade::Right);
         proved.proof_after = Some(Duration::from_secs(11));
-        let report =
+        let mut report =
             report(vec![proved, finding("static-musl", Grade::Skipped("no musl-gcc".into()))]);
+        report.watched = true;
         let lines = report.summary().join("\n");
         assert!(lines.contains("proved: 1 of 1"), "{lines}");
         assert!(lines.contains("SKIPPED, not counted above: static-musl"), "{lines}");
