@@ -1,0 +1,162 @@
+//! The settings, each with its effect, its default and its range.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pathologist::Pathologist;
+
+/// How long what has to hold, and what may follow from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathologistSettings {
+    /// How often a suspect is looked at. Default 5 s, from 1 s to 1 min. A policy refuses targets that it has not seen for
+    /// 10 s unless it is told otherwise, so that slower looks want a larger `stale.unseen` there.
+    pub look: Duration,
+    /// How far apart two looks have to lie that show the same threads in the same waits, without a time slice in between,
+    /// to prove a deadlock. Default 10 s, from 2 s to 10 min.
+    pub apart: Duration,
+    /// How long a proof has to stand before a step that ends the process is proposed. Default 60 s, from `apart` to a day.
+    pub sustained: Duration,
+    /// The time that a process is given between `SIGTERM` and `SIGKILL`. Default 10 s, up to 5 min.
+    pub grace: Duration,
+    /// Whether the stacks of a process are captured before it is ended. Default true.
+    pub capture: bool,
+    /// Whether a service is restarted instead of ended. Default true. A process is a service if its cgroup's path ends in
+    /// `.service`, or if it is named in [`restartable`](Self::restartable).
+    pub restart: bool,
+    /// Names (`comm`) of processes that the backend can restart. Default none.
+    pub restartable: Vec<Arc<str>>,
+    /// How long clients have to wait, with none accepted, to be evidence. Default 30 s, from 5 s to an hour.
+    pub unaccepted: Duration,
+    /// How long an answer has to be outstanding, at least, to be evidence; and twice as long as the longest one that this
+    /// peer ever gave. Default 60 s, from 5 s to a day.
+    pub unanswered: Duration,
+    /// How long a thread has to sleep where no signal reaches it to be reported. Default 120 s, from 10 s to a day.
+    pub uninterruptible: Duration,
+    /// Whether every change of every process's state is stated, working and idle included. Default false: a host changes
+    /// all the time.
+    pub every_state: bool,
+}
+
+impl Default for PathologistSettings {
+    fn default() -> Self {
+        let secs = Duration::from_secs;
+        Self {
+            look: secs(5),
+            apart: secs(10),
+            sustained: secs(60),
+            grace: secs(10),
+            capture: true,
+            restart: true,
+            restartable: Vec::new(),
+            unaccepted: secs(30),
+            unanswered: secs(60),
+            uninterruptible: secs(120),
+            every_state: false,
+        }
+    }
+}
+
+/// Why a Pathologist cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathologistError {
+    /// A setting is outside its range.
+    #[error("{setting} is {found:?}, expected {expected}")]
+    OutOfRange {
+        /// The setting.
+        setting: &'static str,
+        /// What was given.
+        found: Duration,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+}
+
+impl PathologistSettings {
+    fn check(&self) -> Result<(), PathologistError> {
+        const DAY: u64 = 86_400;
+        let secs = Duration::from_secs;
+        for (setting, found, low, high, expected) in [
+            ("look", self.look, secs(1), secs(60), "1 s to 1 min"),
+            ("apart", self.apart, secs(2), secs(600), "2 s to 10 min"),
+            ("sustained", self.sustained, self.apart, secs(DAY), "`apart` to 1 day"),
+            ("grace", self.grace, secs(0), secs(300), "0 s to 5 min"),
+            ("unaccepted", self.unaccepted, secs(5), secs(3_600), "5 s to 1 h"),
+            ("unanswered", self.unanswered, secs(5), secs(DAY), "5 s to 1 day"),
+            ("uninterruptible", self.uninterruptible, secs(10), secs(DAY), "10 s to 1 day"),
+        ] {
+            if !(low..=high).contains(&found) {
+                return Err(PathologistError::OutOfRange { setting, found, expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a [`Pathologist`]; see [`PathologistSettings`] for what each setting does.
+#[derive(Clone, Debug, Default)]
+pub struct PathologistBuilder {
+    settings: PathologistSettings,
+}
+
+macro_rules! setters {
+    ($($name:ident: $type:ty,)*) => {$(
+        #[doc = concat!("Sets [`PathologistSettings::", stringify!($name), "`].")]
+        #[must_use]
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.settings.$name = $name;
+            self
+        }
+    )*};
+}
+
+impl PathologistBuilder {
+    setters! {
+        look: Duration,
+        apart: Duration,
+        sustained: Duration,
+        grace: Duration,
+        capture: bool,
+        restart: bool,
+        restartable: Vec<Arc<str>>,
+        unaccepted: Duration,
+        unanswered: Duration,
+        uninterruptible: Duration,
+        every_state: bool,
+    }
+
+    /// Sets all of them.
+    #[must_use]
+    pub fn settings(mut self, settings: PathologistSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Checks the settings and makes the Pathologist.
+    ///
+    /// # Errors
+    /// [`PathologistError::OutOfRange`] names the setting that cannot be.
+    pub fn build(self) -> Result<Pathologist, PathologistError> {
+        self.settings.check()?;
+        Ok(Pathologist::new(self.settings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_their_ranges() {
+        assert!(PathologistBuilder::default().build().is_ok());
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_name_its_range_and_the_value() {
+        let error = PathologistBuilder::default().apart(Duration::ZERO).build().unwrap_err();
+        assert_eq!(error.to_string(), "apart is 0ns, expected 2 s to 10 min");
+        let hasty = PathologistBuilder::default().sustained(Duration::from_secs(5));
+        let error = hasty.build().unwrap_err();
+        assert_eq!(error.to_string(), "sustained is 5s, expected `apart` to 1 day");
+    }
+}

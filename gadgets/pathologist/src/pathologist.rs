@@ -1,0 +1,319 @@
+//! The gadget: looks in, states and plans out.
+
+use std::collections::BTreeMap;
+
+use gadget_core::{
+    Gadget, Name, Outcome, Plan, Plans, ProcessId, Reading, Signal, Subject, Threads, Timestamp,
+    World,
+};
+
+use crate::case::Case;
+use crate::config::{PathologistBuilder, PathologistSettings};
+use crate::evidence::{Peers, Reported, Scene};
+use crate::graph::LockGraph;
+use crate::look::Look;
+use crate::plan::{assessment, by_usage, is_service, plan};
+use crate::roster::Roster;
+use crate::state::State;
+
+/// The most processes that are looked at closely at once; what comes beyond is counted.
+const MOST_CASES: usize = 1_024;
+/// The most processes that are judged together because they share locks.
+const MOST_TOGETHER: usize = 64;
+/// What has not changed is stated again after this many looks.
+const REPEAT: u32 = 6;
+/// A look that is older by this many than the latest should be is no ground to act on.
+const STALE: u32 = 3;
+
+/// Finds processes that live but do not work.
+#[derive(Clone, Debug)]
+pub struct Pathologist {
+    settings: PathologistSettings,
+    roster: Roster,
+    /// By id: the order in which they are judged must be that of the signals alone.
+    cases: BTreeMap<ProcessId, Case>,
+    peers: Peers,
+    /// States by usage that are to be told.
+    news: Vec<(ProcessId, State)>,
+    /// Watched processes that are gone.
+    gone: Vec<ProcessId>,
+    fresh: bool,
+    refused: u64,
+}
+
+impl Pathologist {
+    /// Starts from the defaults.
+    #[must_use]
+    pub fn builder() -> PathologistBuilder {
+        PathologistBuilder::default()
+    }
+
+    pub(crate) fn new(settings: PathologistSettings) -> Self {
+        Self {
+            settings,
+            roster: Roster::default(),
+            cases: BTreeMap::new(),
+            peers: Peers::default(),
+            news: Vec::new(),
+            gone: Vec::new(),
+            fresh: false,
+            refused: 0,
+        }
+    }
+
+    /// The settings that it runs with.
+    #[must_use]
+    pub const fn settings(&self) -> &PathologistSettings {
+        &self.settings
+    }
+
+    /// What a process does, as far as was seen.
+    #[must_use]
+    pub fn state(&self, process: ProcessId) -> State {
+        let looked = self.cases.get(&process).filter(|case| case.look.is_some());
+        match looked.map(|case| case.verdict.state) {
+            Some(state) if state != State::Unknown => state,
+            _ => self.roster.state(process).unwrap_or_default(),
+        }
+    }
+
+    /// Processes that are looked at closely.
+    pub fn suspects(&self) -> impl Iterator<Item = (ProcessId, State)> {
+        self.cases.iter().map(|(&id, case)| (id, case.verdict.state))
+    }
+
+    /// Processes that are followed.
+    #[must_use]
+    pub fn processes(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// Readings that were not taken in because too many processes are followed or suspected.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.refused + self.roster.refused
+    }
+
+    fn case(&mut self, id: ProcessId) -> Option<&mut Case> {
+        if self.cases.len() >= MOST_CASES && !self.cases.contains_key(&id) {
+            self.refused += 1;
+            return None;
+        }
+        Some(self.cases.entry(id).or_default())
+    }
+
+    fn take_look(&mut self, id: ProcessId, at: Timestamp, threads: &Threads) {
+        let mut peers = std::mem::take(&mut self.peers);
+        if let Some(case) = self.case(id) {
+            let look = match &case.look {
+                Some(before) if at > before.at => {
+                    let look = before.next(at, threads);
+                    peers.learn(before, &look);
+                    Some(look)
+                }
+                Some(_) => None,
+                None => Some(Look::first(at, threads)),
+            };
+            if let Some(look) = look {
+                case.take(look, id);
+                self.fresh = true;
+            }
+        }
+        self.peers = peers;
+    }
+
+    fn observe_process(&mut self, id: ProcessId, signal: &Signal) {
+        match &signal.reading {
+            Reading::ProcessUsage(usage) => {
+                let change = self.roster.read(id, signal.at, usage);
+                if let Some(from) = change.from {
+                    let state = self.roster.state(id).unwrap_or_default();
+                    if self.settings.every_state || state.is_notable() || from.is_notable() {
+                        self.news.push((id, state));
+                    }
+                }
+                if change.sleeps_on && !self.cases.contains_key(&id) {
+                    // Looks tell where it sleeps.
+                    self.case(id);
+                }
+            }
+            Reading::Threads(threads) => self.take_look(id, signal.at, threads),
+            Reading::RuntimeReport(report) => {
+                let at = signal.at;
+                if let Some(case) = self.case(id) {
+                    case.reported = Reported::next(case.reported.take(), at, report);
+                    case.fresh = true;
+                    self.fresh = true;
+                }
+            }
+            Reading::Gone | Reading::Exited(_) => {
+                self.roster.gone(id);
+                if self.cases.remove(&id).is_some_and(|case| case.watched) {
+                    self.gone.push(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The process with those that it shares locks with, and those that they do.
+    fn together(&self, id: ProcessId) -> Vec<ProcessId> {
+        let mut together = vec![id];
+        let mut at = 0;
+        while let Some(case) = together.get(at).and_then(|id| self.cases.get(id)) {
+            for link in &case.links {
+                if together.len() < MOST_TOGETHER && !together.contains(link) {
+                    together.push(*link);
+                }
+            }
+            at += 1;
+        }
+        together
+    }
+
+    fn judge(&mut self, id: ProcessId) {
+        let together = self.together(id);
+        let group: Vec<(ProcessId, &Look)> = together
+            .iter()
+            .filter_map(|id| Some((*id, self.cases.get(id)?.look.as_ref()?)))
+            .collect();
+        let Some(case) = self.cases.get(&id) else { return };
+        let Some(look) = &case.look else { return };
+        let graph = LockGraph::of_all(group.iter().map(|(id, look)| (*id, &look.threads)));
+        let scene = Scene {
+            process: id,
+            look,
+            group: &group,
+            graph: &graph,
+            reported: case.reported.as_ref(),
+            peers: &self.peers,
+            survived: case.treatment.survived,
+            settings: &self.settings,
+        };
+        let (verdict, at) = (scene.judge(), look.at);
+        let apart = self.settings.apart;
+        if let Some(case) = self.cases.get_mut(&id) {
+            case.verdict = verdict;
+            case.fresh = false;
+            let mut treatment = case.treatment;
+            treatment.look(at, case.proof(), apart);
+            case.treatment = treatment;
+        }
+    }
+
+    /// Judges whatever was seen since the last time, and those who share locks with it.
+    fn judge_fresh(&mut self) {
+        let due: Vec<ProcessId> = self
+            .cases
+            .iter()
+            .filter(|(_, case)| case.look.is_some() && (case.fresh || !case.links.is_empty()))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in due {
+            self.judge(id);
+        }
+        // Those who hold what others wait for have to be seen too.
+        let linked: Vec<ProcessId> =
+            self.cases.values().flat_map(|case| case.links.iter().copied()).collect();
+        for id in linked {
+            if !self.cases.contains_key(&id) {
+                self.case(id);
+            }
+        }
+    }
+
+    fn speak(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
+        let settings = &self.settings;
+        let linked: Vec<ProcessId> =
+            self.cases.values().flat_map(|case| case.links.iter().copied()).collect();
+        self.cases.retain(|id, case| {
+            let (state, kind) = (case.verdict.state, case.kind());
+            if case.look.is_some() {
+                let due = settings.look * REPEAT;
+                let was_notable = case.stated.is_some_and(|(before, ..)| before.is_notable());
+                let say = match case.stated {
+                    Some((before, by, _)) if (before, by) != (state, kind) => {
+                        state.is_notable() || was_notable || settings.every_state
+                    }
+                    Some((.., at)) => state.is_notable() && now.since(at) >= due,
+                    None => state.is_notable() || settings.every_state,
+                };
+                if say && state != State::Unknown {
+                    case.stated = Some((state, kind, now));
+                    plans.assess(assessment(*id, case, now));
+                }
+            }
+            let wanted = case.look.is_none()
+                || case.verdict.suspect
+                || case.treatment.is_under_way()
+                || linked.contains(id);
+            if wanted != case.watched {
+                case.watched = wanted;
+                match wanted {
+                    true => plans.watch(Subject::Process(*id), settings.look),
+                    false => plans.unwatch(Subject::Process(*id)),
+                }
+            }
+            let current = |look: &Look| now.since(look.at) <= settings.look * STALE;
+            if let Some(proof) = case.proof()
+                && proof.sure
+                && proof.target == *id
+                && !case.verdict.unreachable
+                && case.look.as_ref().is_some_and(current)
+                && let Some(next) =
+                    case.treatment.next(now, proof.held, is_service(*id, world, settings), settings)
+            {
+                plans.propose(plan(next, *id, case, world, now, settings));
+            }
+            wanted
+        });
+    }
+}
+
+impl Gadget for Pathologist {
+    fn name(&self) -> Name {
+        Name::Borrowed(crate::NAME)
+    }
+
+    fn observe(&mut self, signal: &Signal) {
+        if let Subject::Process(id) = signal.subject {
+            self.observe_process(id, signal);
+        }
+    }
+
+    fn plan(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
+        for id in self.gone.drain(..) {
+            plans.unwatch(Subject::Process(id));
+        }
+        for (id, state) in self.news.drain(..) {
+            // What looks say of it is better founded.
+            if self.cases.get(&id).is_none_or(|case| case.look.is_none()) {
+                plans.assess(by_usage(id, state, now));
+            }
+        }
+        if std::mem::take(&mut self.fresh) {
+            self.judge_fresh();
+        }
+        if !self.cases.is_empty() {
+            self.speak(now, world, plans);
+        }
+    }
+
+    fn done(&mut self, plan: &Plan) {
+        if let Subject::Process(id) = plan.target.subject
+            && let Some(case) = self.cases.get_mut(&id)
+        {
+            case.treatment.done(plan.step.kind());
+        }
+    }
+
+    fn learn(&mut self, outcome: &Outcome) {
+        if let Subject::Process(id) = outcome.target.subject
+            && let Some(case) = self.cases.get_mut(&id)
+        {
+            case.treatment.learn(outcome);
+            case.fresh = true;
+            self.fresh = true;
+        }
+    }
+}
