@@ -36,6 +36,7 @@ mod system;
 #[cfg(test)]
 mod testing;
 mod text;
+mod threads;
 
 #[cfg(feature = "bpf")]
 pub use bpf::{Kernel, ReclaimWatch};
@@ -46,6 +47,7 @@ pub use oom::OomWatch;
 pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
 pub use process::{Namespaces, ProcessFiles, Processes, runtime_of_exe, runtime_of_maps};
 pub use system::{HostCpuProvider, HostIoProvider, HostMemoryProvider};
+pub use threads::ThreadReader;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

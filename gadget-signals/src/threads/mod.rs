@@ -1,0 +1,18 @@
+//! What threads wait for.
+
+mod files;
+mod futex;
+mod layout;
+mod memory;
+mod parse;
+mod reader;
+mod resolve;
+mod wakers;
+
+pub use futex::{FutexCall, FutexOperation};
+pub use layout::{LockShape, LockWords};
+pub use parse::{
+    Call, Mapping, SchedStat, SyscallLine, ThreadStatus, parse_exec_start, parse_maps,
+    parse_schedstat, parse_status, parse_syscall,
+};
+pub use reader::ThreadReader;

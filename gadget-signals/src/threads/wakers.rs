@@ -1,0 +1,89 @@
+//! What else could wake the threads of a process.
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use super::files::Files;
+
+/// The most file descriptors whose kind is asked for.
+const MAX_FILES: usize = 2_048;
+
+/// A set of signals, as in `status`.
+const fn set(signals: &[i32]) -> u64 {
+    let mut set = 0;
+    let mut i = 0;
+    while i < signals.len() {
+        set |= 1 << (signals[i] - 1);
+        i += 1;
+    }
+    set
+}
+
+/// The signals of setitimer(2), of which no file tells whether they are armed, and of files that become ready.
+const BY_KERNEL: u64 = set(&[libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO]);
+
+/// Whether timers, or files and children that change, may send a signal that has a handler.
+///
+/// A timer of setitimer(2) shows nowhere: a handler of its signal counts as one.
+pub(super) fn signal_timers(
+    files: &mut Files,
+    folder: &OwnedFd,
+    tids: &[u32],
+    caught: u64,
+) -> Option<bool> {
+    if caught & BY_KERNEL != 0 {
+        return Some(true);
+    }
+    let has_children = |tid: &u32| {
+        files
+            .read_all(folder, format_args!("task/{tid}/children"))
+            .is_ok_and(|text| !text.is_empty())
+    };
+    if caught & set(&[libc::SIGCHLD]) != 0 && tids.iter().any(has_children) {
+        return Some(true);
+    }
+    files.read_all(folder, format_args!("timers")).ok().map(has_timers)
+}
+
+/// Whether a timer in `/proc/PID/timers` sends anything (`CONFIG_CHECKPOINT_RESTORE`).
+fn has_timers(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(b"notify:") && !line.starts_with(b"notify: none"))
+}
+
+/// Whether a file descriptor is an io_uring; `None` if there are too many, or they may not be read.
+pub(super) fn io_uring(files: &mut Files, folder: &OwnedFd) -> Option<bool> {
+    let mut fds = Vec::new();
+    let all = files.numbers(folder, format_args!("fd"), |fd, _| {
+        fds.push(fd);
+        fds.len() <= MAX_FILES
+    });
+    if all.is_err() || fds.len() > MAX_FILES {
+        return None;
+    }
+    let mut target = [0; 64];
+    for fd in fds {
+        match files.link(folder, format_args!("fd/{fd}"), &mut target) {
+            Ok(b"anon_inode:[io_uring]") => return Some(true),
+            // Closed since.
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_that_tells_nobody_wakes_nobody() {
+        let timer =
+            |notify: &str| format!("ID: 0\nsignal: 10/0\nnotify: {notify}/pid.12\nClockID: 1\n");
+        assert!(!has_timers(b""));
+        assert!(!has_timers(timer("none").as_bytes()));
+        assert!(has_timers(timer("signal").as_bytes()));
+        assert!(has_timers((timer("none") + &timer("thread")).as_bytes()));
+    }
+}
