@@ -6,6 +6,7 @@
 mod bench;
 mod bpf;
 mod ci;
+mod clinic;
 mod embed;
 mod gates;
 mod guest_test;
@@ -54,6 +55,8 @@ enum Task {
     Demo(Rest),
     /// Stage memory incidents, on this host or in a virtual machine.
     Lab(lab::Options),
+    /// Run programs whose condition is known beside the Pathologist, and judge what it says of them.
+    Clinic(Rest),
     /// Run the benches and print each number beside its budget.
     Bench(bench::Options),
     /// Compile the BPF programs and write their skeletons, which are checked in.
@@ -98,6 +101,7 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Demo(rest) => lab::demo(&workspace, &rest.args),
         Task::Lab(options) => lab::run(&workspace, &options, install),
         Task::Bpf(options) => bpf::run(&workspace, &options, install),
+        Task::Clinic(rest) => clinic::run(&workspace, &rest.args, install),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::NewGadget { name } => new_gadget::run(&workspace, &name),
     }

@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Fuzz,
     /// The lab in a virtual machine.
     Vm,
+    /// The clinic. Java, Node, Go, nginx and redis join in when they are there; nobody gets a daemon for it.
+    Clinic,
     /// Compile the BPF programs again; their results are checked in, so building needs no clang.
     RegenerateBpf,
 }
@@ -67,7 +69,7 @@ const fn need(
 
 const NEEDS: &[Need] = {
     use Probe::{Header, Program, PythonEnvironment};
-    use Purpose::{Build, Fuzz, Gates, RegenerateBpf, Vm};
+    use Purpose::{Build, Clinic, Fuzz, Gates, RegenerateBpf, Vm};
     use When::{Always, Locked};
     &[
         // The linker, and the compiler of zstd's C.
@@ -83,6 +85,8 @@ const NEEDS: &[Need] = {
         // libFuzzer is C++.
         need(Fuzz, Program("c++"), Always, &["g++"]),
         need(Vm, Program("qemu-system-x86_64"), Always, &["qemu-system-x86"]),
+        need(Clinic, Program("python3"), Always, &["python3"]),
+        need(Clinic, Program("musl-gcc"), Always, &["musl-tools"]),
         need(RegenerateBpf, Program("clang"), Always, &["clang"]),
     ]
 };
@@ -208,8 +212,14 @@ mod tests {
 
     #[test]
     fn a_machine_with_everything_misses_nothing() {
-        let all =
-            [Purpose::Build, Purpose::Gates, Purpose::Fuzz, Purpose::Vm, Purpose::RegenerateBpf];
+        let all = [
+            Purpose::Build,
+            Purpose::Gates,
+            Purpose::Fuzz,
+            Purpose::Vm,
+            Purpose::Clinic,
+            Purpose::RegenerateBpf,
+        ];
         assert!(missing(&all, |_| true, |_| true).is_empty());
     }
 
@@ -218,6 +228,7 @@ mod tests {
         let build = missing(&[Purpose::Build], |_| false, |_| false);
         assert_eq!(build, ["gcc", "libc6-dev", "make", "pkg-config"]);
         assert_eq!(missing(&[Purpose::Vm], |_| false, |_| false), ["qemu-system-x86"]);
+        assert_eq!(missing(&[Purpose::Clinic], |_| false, |_| false), ["python3", "musl-tools"]);
         assert_eq!(missing(&[Purpose::RegenerateBpf], |_| false, |_| false), ["clang"]);
     }
 
