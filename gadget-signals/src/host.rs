@@ -99,6 +99,8 @@ impl HostProviders {
             found.add(cgroups, AT_REST.cgroups, decided);
         }
         let oom = OomWatch::at("/proc", layout.as_ref());
+        #[cfg(feature = "bpf")]
+        let reclaim = crate::bpf::ReclaimWatch::host(layout.as_ref());
         if let Some(processes) = found.got("processes", Processes::at("/proc", layout)) {
             let decided = processes.describe();
             found.add(processes, AT_REST.processes, decided);
@@ -106,6 +108,11 @@ impl HostProviders {
         if let Some(oom) = found.got("OOM kills", oom) {
             let decided = oom.describe();
             found.add(oom, Duration::from_secs(1), decided);
+        }
+        #[cfg(feature = "bpf")]
+        if let Some(reclaim) = found.got("reclaim", reclaim) {
+            let decided = reclaim.describe();
+            found.add(reclaim, Duration::from_secs(1), decided);
         }
         Ok(found)
     }

@@ -3,9 +3,9 @@
 
 use std::mem;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gadget_core::{KernelCost, Reading, Signals, Subject, Timestamp};
+use gadget_core::{KernelCost, Reading, Signals, Subject};
 use libbpf_rs::libbpf_sys::{
     BPF_STATS_RUN_TIME, bpf_enable_stats, bpf_obj_get_info_by_fd, bpf_prog_info,
 };
@@ -22,12 +22,12 @@ const EVERY: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct CostMeter {
     /// While it measures: what keeps the statistics on, since when, and the counts then.
-    open: Option<(OwnedFd, Timestamp, Runs)>,
-    last: Option<Timestamp>,
-    runs: u64,
-    took: Duration,
+    open: Option<(OwnedFd, Instant, Runs)>,
+    last: Option<Instant>,
+    runs: Runs,
     over: Duration,
     lost: u64,
+    tell: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -37,45 +37,49 @@ struct Runs {
 }
 
 impl CostMeter {
-    /// To be called with each sample: begins or ends a measurement when that is due, and tells one that has ended, or that
-    /// something was lost.
-    pub(super) fn sample<S: Skel<'static>>(
-        &mut self,
-        programs: &Programs<S>,
-        lost: u64,
-        now: Timestamp,
-        out: &mut Signals,
-    ) {
-        let mut tell = lost != self.lost;
-        self.lost = lost;
+    /// Begins or ends a measurement when that is due; to be called at least every few seconds.
+    pub(super) fn tick<S: Skel<'static>>(&mut self, programs: &Programs<S>) {
+        let now = Instant::now();
         match &self.open {
-            Some((_, since, _)) if now.since(*since) < WINDOW => {}
+            Some((_, since, _)) if now.duration_since(*since) < WINDOW => {}
             Some((_, since, before)) => {
                 let runs = runs_of(programs);
-                self.over += now.since(*since);
-                self.runs += runs.count.saturating_sub(before.count);
-                self.took += Duration::from_nanos(runs.nanos.saturating_sub(before.nanos));
+                self.over += now.duration_since(*since);
+                self.runs.count += runs.count.saturating_sub(before.count);
+                self.runs.nanos += runs.nanos.saturating_sub(before.nanos);
                 self.open = None;
                 self.last = Some(now);
-                tell = true;
+                self.tell = true;
             }
-            None if self.last.is_some_and(|last| now.since(last) < EVERY) => {}
+            None if self.last.is_some_and(|last| now.duration_since(last) < EVERY) => {}
             None => {
                 // Without CAP_SYS_ADMIN nothing is measured, and the reading says so by its `over`.
                 self.open = enable().map(|fd| (fd, now, runs_of(programs)));
                 self.last = Some(now);
             }
         }
-        if tell {
-            let cost = KernelCost {
-                provider: programs.provider().into(),
-                runs: self.runs,
-                took: self.took,
-                over: self.over,
-                lost,
-            };
-            out.push(Subject::Host, Reading::KernelCost(Box::new(cost)));
+    }
+
+    /// A [`tick`](Self::tick) with each sample, which tells a measurement that has ended and what was lost since.
+    pub(super) fn sample<S: Skel<'static>>(
+        &mut self,
+        programs: &Programs<S>,
+        lost: u64,
+        out: &mut Signals,
+    ) {
+        self.tick(programs);
+        if lost == self.lost && !self.tell {
+            return;
         }
+        (self.lost, self.tell) = (lost, false);
+        let cost = KernelCost {
+            provider: programs.provider().into(),
+            runs: self.runs.count,
+            took: Duration::from_nanos(self.runs.nanos),
+            over: self.over,
+            lost,
+        };
+        out.push(Subject::Host, Reading::KernelCost(Box::new(cost)));
     }
 }
 

@@ -73,9 +73,12 @@ pub(super) fn volatile<T: Copy>(value: &T) -> T {
     unsafe { std::ptr::read_volatile(value) }
 }
 
+/// As libbpf knows where to print and how much.
+type Printer = (PrintLevel, fn(PrintLevel, String));
+
 /// What libbpf has to say while something is loaded: it returns only a number.
 struct Said {
-    before: Option<(PrintLevel, fn(PrintLevel, String))>,
+    before: Option<Printer>,
     _one_at_a_time: MutexGuard<'static, ()>,
 }
 

@@ -8,6 +8,7 @@ use gadget_core::{
     Subject, Timestamp,
 };
 use libbpf_rs::{MapCore as _, MapFlags};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
@@ -58,18 +59,19 @@ pub struct ReclaimWatch {
     /// Who woke us since the last sample.
     woke: Vec<u64>,
     told: HashMap<u64, Count>,
+    delay: Option<Duration>,
     decided: String,
 }
 
 impl ReclaimWatch {
-    /// For this host, whose cgroups are those of `layout`.
+    /// For this host, whose cgroups are those of `layout`; without one, of the unified hierarchy.
     ///
     /// # Errors
     /// What BPF programs need and is missing here; use a [`StallWatch`](crate::StallWatch) then.
-    pub fn host(layout: &CgroupLayout) -> Result<Self, SignalError> {
+    pub fn host(layout: Option<&CgroupLayout>) -> Result<Self, SignalError> {
         let kernel = Kernel::probe()?;
         kernel.needs_tracepoints(TRACEPOINTS)?;
-        let by_memory = layout.version() == CgroupVersion::V1;
+        let by_memory = layout.is_some_and(|layout| layout.version() == CgroupVersion::V1);
         let programs = Programs::load(
             NAME,
             ReclaimSkelBuilder::default(),
@@ -90,6 +92,7 @@ impl ReclaimWatch {
             cost: CostMeter::default(),
             woke: Vec::new(),
             told: HashMap::new(),
+            delay: None,
             decided,
         })
     }
@@ -98,6 +101,12 @@ impl ReclaimWatch {
     #[must_use]
     pub fn describe(&self) -> String {
         self.decided.clone()
+    }
+
+    /// How long ago, when the last sample was taken, the first reclaim in it had begun; none before the first.
+    #[must_use]
+    pub const fn delay(&self) -> Option<Duration> {
+        self.delay
     }
 
     fn count_of(&self, cgroup: u64) -> Option<Count> {
@@ -131,16 +140,26 @@ impl ReclaimWatch {
     }
 }
 
+/// The clock of `bpf_ktime_get_ns`.
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
 impl SignalProvider for ReclaimWatch {
-    fn sample(
-        &mut self,
-        now: Timestamp,
-        _: Scope<'_>,
-        out: &mut Signals,
-    ) -> Result<(), SignalError> {
+    fn sample(&mut self, _: Timestamp, _: Scope<'_>, out: &mut Signals) -> Result<(), SignalError> {
         let mut woke = std::mem::take(&mut self.woke);
         woke.clear();
-        let taken = self.ring.take(|event| woke.push(event.cgroup));
+        let now = monotonic_ns();
+        let mut oldest = u64::MAX;
+        let taken = self.ring.take(|event| {
+            woke.push(event.cgroup);
+            oldest = oldest.min(event.at_ns);
+        });
+        if !woke.is_empty() {
+            self.delay = Some(Duration::from_nanos(now.saturating_sub(oldest)));
+        }
         woke.sort_unstable();
         woke.dedup();
         if self.told.len() > MOST_TOLD {
@@ -151,12 +170,14 @@ impl SignalProvider for ReclaimWatch {
             self.tell(cgroup, out);
         }
         self.woke = woke;
-        self.cost.sample(&self.programs, self.lost(), now, out);
+        self.cost.sample(&self.programs, self.lost(), out);
         taken
     }
 
     fn wait(&mut self, timeout: Duration) -> Option<Result<bool, SignalError>> {
-        Some(self.ring.wait(timeout))
+        let woken = self.ring.wait(timeout);
+        self.cost.tick(&self.programs);
+        Some(woken)
     }
 
     fn name(&self) -> &'static str {

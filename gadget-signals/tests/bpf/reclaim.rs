@@ -10,7 +10,7 @@ use crate::support::{Group, about, or_skip, sample};
 #[test]
 fn a_cgroup_at_its_limit_wakes_us_and_another_is_not_named() {
     let Some(layout) = or_skip(CgroupLayout::detect()) else { return };
-    let Some(mut watch) = or_skip(ReclaimWatch::host(&layout)) else { return };
+    let Some(mut watch) = or_skip(ReclaimWatch::host(Some(&layout))) else { return };
     let Some(group) = Group::new(&layout, "reclaim") else { return };
     group.limit_memory(8 << 20);
     let folder = tempfile::tempdir().unwrap();

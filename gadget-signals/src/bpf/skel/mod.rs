@@ -2,9 +2,11 @@
 #![allow(
     unsafe_code,
     clippy::all,
+    clippy::unwrap_used,
     clippy::undocumented_unsafe_blocks,
     unreachable_pub,
     missing_docs
 )]
 
 pub(super) mod reclaim;
+pub(super) mod scan;
