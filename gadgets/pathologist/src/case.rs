@@ -22,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) fresh: bool,
     /// Looks at it were asked for.
     pub(crate) watched: bool,
+    /// When that was first asked.
+    pub(crate) asked: Option<Timestamp>,
     /// What was stated last, and when.
     pub(crate) stated: Option<(State, Option<EvidenceKind>, Timestamp)>,
     pub(crate) treatment: Treatment,

@@ -1,6 +1,7 @@
 //! The gadget: looks in, states and plans out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gadget_core::{
     Gadget, Name, Outcome, Plan, Plans, ProcessId, Reading, Signal, Subject, Threads, Timestamp,
@@ -24,6 +25,8 @@ const MOST_TOGETHER: usize = 64;
 const REPEAT: u32 = 6;
 /// A look that is older by this many than the latest should be is no ground to act on.
 const STALE: u32 = 3;
+/// The latest look at a process that is not suspected is kept for this long, and a first one waited for.
+const KEPT: Duration = Duration::from_secs(120);
 
 /// Finds processes that live but do not work.
 #[derive(Clone, Debug)]
@@ -77,9 +80,10 @@ impl Pathologist {
         }
     }
 
-    /// Processes that are looked at closely.
+    /// Processes that are looked at again and again, because they may be stuck.
     pub fn suspects(&self) -> impl Iterator<Item = (ProcessId, State)> {
-        self.cases.iter().map(|(&id, case)| (id, case.verdict.state))
+        let watched = self.cases.iter().filter(|(_, case)| case.watched);
+        watched.map(|(&id, case)| (id, case.verdict.state))
     }
 
     /// Processes that are followed.
@@ -243,10 +247,13 @@ impl Pathologist {
                     plans.assess(assessment(*id, case, now));
                 }
             }
-            let wanted = case.look.is_none()
-                || case.verdict.suspect
-                || case.treatment.is_under_way()
-                || linked.contains(id);
+            let linked = linked.contains(id);
+            let asked = *case.asked.get_or_insert(now);
+            let wanted = match case.look {
+                Some(_) => case.verdict.suspect || case.treatment.is_under_way() || linked,
+                // Looks that never come are given up.
+                None => now.since(asked) <= KEPT,
+            };
             if wanted != case.watched {
                 case.watched = wanted;
                 match wanted {
@@ -265,7 +272,8 @@ impl Pathologist {
             {
                 plans.propose(plan(next, *id, case, world, now, settings));
             }
-            wanted
+            // The next look, should there be one, tells what has changed since this one.
+            wanted || linked || case.look.as_ref().is_some_and(|look| now.since(look.at) <= KEPT)
         });
     }
 }

@@ -16,7 +16,7 @@ const WIDTH: f64 = 960.0;
 const BOX: (f64, f64) = (150.0, 40.0);
 /// Of a lock's circle.
 const RADIUS: f64 = 16.0;
-const ROW: f64 = 64.0;
+const ROW: f64 = 80.0;
 
 const DEAD: &str = "#c62828";
 const CALM: &str = "#546e7a";
@@ -105,8 +105,9 @@ fn ring(body: &mut String, cycle: &Cycle<'_>, top: f64) -> f64 {
     let shown: Vec<(&Node, &Edge)> = cycle.edges().take(MOST_MEMBERS).collect();
     let steps = shown.len() * 2;
     // Wide enough that neither boxes nor what is written at the circles overlap.
-    let across = (steps as f64 * 95.0 / TAU).max(110.0);
-    let (wide, high) = (across.min(WIDTH / 2.0 - BOX.0).max(200.0), across * 0.75 + 10.0);
+    let across = (steps as f64 * 125.0 / TAU).max(110.0);
+    let (wide, high) =
+        ((across * 1.5).clamp(200.0, WIDTH / 2.0 - BOX.0 * 0.7), across * 0.7 + 10.0);
     let middle = (WIDTH / 2.0, top + high + BOX.1);
     let place = |step: usize| {
         let angle = TAU * step as f64 / steps as f64 - TAU / 4.0;
@@ -158,7 +159,7 @@ fn circle(body: &mut String, (x, y): Place, edge: &Edge, colour: &str) {
 fn label(body: &mut String, (x, y): Place, colour: &str, text: &str) {
     let _ = writeln!(
         body,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{colour}\">{}</text>",
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{colour}\" stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
         Escaped(text)
     );
 }
