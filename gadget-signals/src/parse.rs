@@ -21,11 +21,13 @@ pub use crate::process::{
     parse_statm as statm, parse_uid as uid,
 };
 pub use crate::system::{
-    parse_diskstats as diskstats, parse_host_stat as host_stat, parse_loadavg as loadavg,
-    parse_meminfo as meminfo, parse_vmstat as vmstat,
+    parse_diskstats as diskstats, parse_faults as faults, parse_host_stat as host_stat,
+    parse_loadavg as loadavg, parse_meminfo as meminfo, parse_net_counters as net_counters,
+    parse_vmstat as vmstat,
 };
 pub use crate::threads::{
     Call, FutexCall, FutexOperation, LockShape, LockWords, Mapping, SchedStat, SyscallLine,
-    ThreadStatus, parse_exec_start as exec_start, parse_maps as maps, parse_schedstat as schedstat,
-    parse_status as thread_status, parse_syscall as syscall,
+    TcpSocket, ThreadStatus, parse_exec_start as exec_start, parse_maps as maps,
+    parse_schedstat as schedstat, parse_sockets as tcp_sockets, parse_status as thread_status,
+    parse_syscall as syscall,
 };

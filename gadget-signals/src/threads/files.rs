@@ -43,9 +43,14 @@ impl Files {
         openat(CWD, path, FOLDER, Mode::empty())
     }
 
+    /// Opens a file for reading.
+    pub(crate) fn open(&mut self, below: &OwnedFd, name: Arguments<'_>) -> Result<OwnedFd, Errno> {
+        openat(below, Self::aim(&mut self.path, name), READ, Mode::empty())
+    }
+
     /// The content of a file that shows itself in one read.
     pub(crate) fn read(&mut self, below: &OwnedFd, name: Arguments<'_>) -> Result<&[u8], Errno> {
-        let fd = openat(below, Self::aim(&mut self.path, name), READ, Mode::empty())?;
+        let fd = self.open(below, name)?;
         self.buffer.read_once(&fd)
     }
 
@@ -55,7 +60,7 @@ impl Files {
         below: &OwnedFd,
         name: Arguments<'_>,
     ) -> Result<&[u8], Errno> {
-        let fd = openat(below, Self::aim(&mut self.path, name), READ, Mode::empty())?;
+        let fd = self.open(below, name)?;
         self.buffer.read_all(&fd)
     }
 

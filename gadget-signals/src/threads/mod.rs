@@ -1,12 +1,13 @@
 //! What threads wait for.
 
 mod files;
+mod foreign;
 mod futex;
 mod layout;
-mod memory;
 mod parse;
 mod reader;
 mod resolve;
+mod sockets;
 mod wakers;
 
 pub use futex::{FutexCall, FutexOperation};
@@ -16,3 +17,4 @@ pub use parse::{
     parse_schedstat, parse_status, parse_syscall,
 };
 pub use reader::ThreadReader;
+pub use sockets::{TcpSocket, parse_sockets};

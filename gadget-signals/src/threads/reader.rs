@@ -13,6 +13,7 @@ use super::files::Files;
 use super::futex::{Blocked, FutexCall, blocked_in};
 use super::parse::{SchedStat, SyscallLine, parse_exec_start, parse_schedstat, parse_syscall};
 use super::resolve::Look;
+use super::sockets::Listeners;
 use crate::file::{failed, vanished};
 use crate::process::{ProcessStat, parse_stat};
 use crate::text::below;
@@ -55,6 +56,7 @@ pub struct ThreadReader {
     pub(super) files: Files,
     pub(super) memory: bool,
     pub(super) sockets: bool,
+    pub(super) listeners: Listeners,
     most: usize,
     kept: HashMap<u32, Kept>,
 }
@@ -101,6 +103,7 @@ impl ThreadReader {
             files: Files::default(),
             memory: false,
             sockets: false,
+            listeners: Listeners::default(),
             most: MAX_THREADS,
             kept: HashMap::new(),
         })

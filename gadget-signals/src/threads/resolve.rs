@@ -8,12 +8,13 @@ use gadget_core::{
 };
 use rustix::fd::OwnedFd;
 
+use super::foreign::words_at;
 use super::futex::{FutexCall, FutexOperation};
 use super::layout::{LockShape, LockWords};
-use super::memory::words_at;
 use super::parse::{Mapping, SchedStat, ThreadStatus, parse_maps, parse_status};
 use super::reader::{Draft, ThreadReader};
-use super::wakers;
+use super::sockets::{network_of, peer_of};
+use super::wakers::{Descriptors, signal_timers, socket_inode};
 use crate::process::parse_stat;
 
 /// One look at one process.
@@ -24,6 +25,7 @@ pub(super) struct Look<'r> {
     /// The threads that live, sorted.
     pub(super) tids: Vec<u32>,
     status: Option<ThreadStatus>,
+    descriptors: Descriptors,
     /// Read when an address has to be looked up.
     maps: Option<Vec<Mapping>>,
     /// The threads by their ids in the process's own pid namespace, read when one is met.
@@ -39,23 +41,32 @@ impl<'r> Look<'r> {
     ) -> Self {
         let text = reader.files.read(folder, format_args!("status")).ok();
         let status = text.and_then(|text| parse_status(text, Path::new("status")).ok());
-        Self { reader, id, folder, tids, status, maps: None, inner: None }
+        let descriptors = Descriptors::of(&mut reader.files, folder);
+        Self { reader, id, folder, tids, status, descriptors, maps: None, inner: None }
     }
 
     pub(super) fn wakers(&mut self) -> Wakers {
         let signal_timers = self.status.and_then(|status| {
-            wakers::signal_timers(&mut self.reader.files, self.folder, &self.tids, status.caught)
+            signal_timers(&mut self.reader.files, self.folder, &self.tids, status.caught)
         });
         Wakers {
             signal_timers,
-            io_uring: wakers::io_uring(&mut self.reader.files, self.folder),
+            io_uring: self.descriptors.io_uring,
             traced: self.status.map(|status| status.traced),
         }
     }
 
     /// The sockets on which the process listens and has clients waiting.
+    /// The sockets on which the process listens and has clients waiting.
     pub(super) fn listeners(&mut self) -> Vec<Listener> {
-        Vec::new()
+        let ThreadReader { files, root, listeners, sockets, .. } = &mut *self.reader;
+        if !*sockets || self.descriptors.sockets.is_empty() {
+            return Vec::new();
+        }
+        let Some(namespace) = network_of(files, self.folder, "ns/net") else { return Vec::new() };
+        let waiting = listeners.of(files, root, self.folder, namespace).iter();
+        let own = waiting.filter(|waiting| self.descriptors.sockets.contains(&waiting.inode));
+        own.map(|waiting| waiting.listener).collect()
     }
 
     /// Fills in what the drafts wait for.
@@ -72,8 +83,14 @@ impl<'r> Look<'r> {
         }
     }
 
-    fn peer(&mut self, _fd: u32) -> Option<Peer> {
-        None
+    /// The other end, if `fd` is a socket.
+    fn peer(&mut self, fd: u32) -> Option<Peer> {
+        let mut target = [0; 64];
+        let target = self.reader.files.link(self.folder, format_args!("fd/{fd}"), &mut target);
+        socket_inode(target.ok()?)?;
+        let unknown = Peer { address: None, sent: None, received: None, timed: false };
+        let asked = self.reader.sockets.then(|| peer_of(self.id.pid, fd).ok());
+        Some(asked.flatten().unwrap_or(unknown))
     }
 
     fn futex(

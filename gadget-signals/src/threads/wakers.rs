@@ -1,9 +1,10 @@
-//! What else could wake the threads of a process.
+//! What else could wake the threads of a process: timers, and what its file descriptors are.
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::files::Files;
+use crate::text::digits;
 
 /// The most file descriptors whose kind is asked for.
 const MAX_FILES: usize = 2_048;
@@ -51,26 +52,44 @@ fn has_timers(text: &[u8]) -> bool {
         .any(|line| line.starts_with(b"notify:") && !line.starts_with(b"notify: none"))
 }
 
-/// Whether a file descriptor is an io_uring; `None` if there are too many, or they may not be read.
-pub(super) fn io_uring(files: &mut Files, folder: &OwnedFd) -> Option<bool> {
-    let mut fds = Vec::new();
-    let all = files.numbers(folder, format_args!("fd"), |fd, _| {
-        fds.push(fd);
-        fds.len() <= MAX_FILES
-    });
-    if all.is_err() || fds.len() > MAX_FILES {
-        return None;
-    }
-    let mut target = [0; 64];
-    for fd in fds {
-        match files.link(folder, format_args!("fd/{fd}"), &mut target) {
-            Ok(b"anon_inode:[io_uring]") => return Some(true),
-            // Closed since.
-            Ok(_) | Err(Errno::NOENT) => {}
-            Err(_) => return None,
+/// What the file descriptors of a process are.
+#[derive(Default)]
+pub(super) struct Descriptors {
+    /// One is an io_uring; `None` if there are too many, or they may not be read.
+    pub(super) io_uring: Option<bool>,
+    /// The inodes of the sockets among them.
+    pub(super) sockets: Vec<u32>,
+}
+
+impl Descriptors {
+    pub(super) fn of(files: &mut Files, folder: &OwnedFd) -> Self {
+        let mut found = Self { io_uring: Some(false), sockets: Vec::new() };
+        let mut fds = Vec::new();
+        let listed = files.numbers(folder, format_args!("fd"), |fd, _| {
+            fds.push(fd);
+            fds.len() <= MAX_FILES
+        });
+        if listed.is_err() || fds.len() > MAX_FILES {
+            found.io_uring = None;
         }
+        let mut target = [0; 64];
+        for fd in fds {
+            match files.link(folder, format_args!("fd/{fd}"), &mut target) {
+                Ok(b"anon_inode:[io_uring]") => found.io_uring = Some(true),
+                Ok(target) => found.sockets.extend(socket_inode(target)),
+                // Closed since.
+                Err(Errno::NOENT) => {}
+                Err(_) => found.io_uring = found.io_uring.filter(|found| *found),
+            }
+        }
+        found
     }
-    Some(false)
+}
+
+/// The inode of the socket that a link in `/proc/PID/fd` names.
+pub(super) fn socket_inode(target: &[u8]) -> Option<u32> {
+    let number = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    u32::try_from(digits(number)?).ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Reading a few bytes of another process's memory, without its taking part.
+//! Another process's memory and sockets, read without its taking part: the calls that rustix lacks.
 
 #![allow(unsafe_code)]
 
+use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
 
 use super::layout::LockWords;
@@ -66,6 +67,47 @@ fn read(tid: u32, address: u64, into: &mut [u8]) -> Result<bool, Errno> {
         Some(error) => Err(error),
         None => Err(Errno::IO),
     }
+}
+
+/// When data last went and came: `struct tcp_info` of include/uapi/linux/tcp.h, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataTimes {
+    /// Since data was last sent; since the connection was made if none was.
+    pub(crate) last_sent: u32,
+    /// Since data last came; since the connection was made if none did.
+    pub(crate) last_received: u32,
+    /// Segments of data sent, where the kernel counts them (Linux 4.6).
+    segments: Option<u32>,
+}
+
+impl DataTimes {
+    /// False if nothing was ever sent.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.segments != Some(0)
+    }
+}
+
+/// Asks a TCP socket; none for any other.
+pub(crate) fn data_times(socket: impl AsFd) -> Option<DataTimes> {
+    const LAST_SENT: usize = 44;
+    const LAST_RECEIVED: usize = 52;
+    const SEGMENTS: usize = 156;
+    let mut info = [0_u8; SEGMENTS + 4];
+    let mut len = info.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `info`, and how many to `len`; both are borrowed for the call.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &mut len,
+        )
+    };
+    let info = info.get(..len as usize).filter(|_| answer == 0)?;
+    let word = |at: usize| info.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+    let (last_sent, last_received) = (word(LAST_SENT)?, word(LAST_RECEIVED)?);
+    Some(DataTimes { last_sent, last_received, segments: word(SEGMENTS) })
 }
 
 #[cfg(test)]

@@ -1,0 +1,9 @@
+//! Sockets: whom a thread waits for, and who waits for the process.
+
+mod diag;
+mod listeners;
+mod peer;
+
+pub use diag::{TcpSocket, parse_sockets};
+pub(super) use listeners::{Listeners, network_of};
+pub(super) use peer::peer_of;
