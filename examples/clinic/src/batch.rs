@@ -13,7 +13,7 @@ use crate::check;
 use crate::judge::{Facts, Finding, Grade, judge};
 use crate::launch::Guardian;
 use crate::patient::{Clinic, Patient, SETTLING};
-use crate::traffic::Silent;
+use crate::procfs::Stat;
 use crate::watcher::{Said, Watcher, Word};
 use crate::workshop::{Workshop, missing};
 
@@ -56,7 +56,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Ward> {
     let workshop = Workshop::at(plan.directory.join("programs"))?;
     let logs = plan.directory.join("logs").join(&plan.name);
     fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let clinic = Clinic { own: &own, workshop: &workshop, silent: Silent::start()?, logs: &logs };
+    let clinic = Clinic::new(&own, &workshop, &logs)?;
     // Before the patients, so that it is dropped after them.
     let mut guardian = Guardian::start(&own)?;
     let (mut findings, mut staged) = (Vec::new(), Vec::new());
@@ -156,18 +156,23 @@ fn examine(staged: &mut [Staged], patience: Duration) {
     }
 }
 
-/// What a recording shows: which process is what, for whoever learns from it.
+/// What a recording shows: which process, by id and start, is what; for whoever learns from it.
 fn label(plan: &Plan, record: &Path, staged: &[Staged]) -> anyhow::Result<()> {
     let well = staged.iter().filter(|(_, wrong)| wrong.is_none());
     let labels: Vec<_> = well
-        .map(|(patient, _)| {
-            json!({
-                "case": patient.case.name,
-                "family": patient.case.family,
-                "state": patient.case.truth.state,
-                "pid": patient.pid,
-                "start": patient.start,
-                "told": patient.told,
+        .flat_map(|(patient, _)| {
+            let pids = match patient.told.pids.as_slice() {
+                [] => std::slice::from_ref(&patient.pid),
+                pids => pids,
+            };
+            pids.iter().map(|pid| {
+                json!({
+                    "case": patient.case.name,
+                    "family": patient.case.family,
+                    "state": patient.case.truth.state,
+                    "pid": pid,
+                    "start": Stat::read(*pid).map(|stat| stat.start),
+                })
             })
         })
         .collect();
@@ -192,7 +197,7 @@ fn strangers(staged: &[Staged], words: &[Word]) -> Vec<String> {
     found.into_iter().map(|(_, text)| text).collect()
 }
 
-fn last_line(file: &Path) -> String {
+pub(crate) fn last_line(file: &Path) -> String {
     fs::read_to_string(file)
         .unwrap_or_default()
         .lines()

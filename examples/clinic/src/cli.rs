@@ -48,6 +48,12 @@ struct Run {
     /// Check only that the cases are what they claim to be.
     #[arg(long, conflicts_with_all = ["watcher", "record"])]
     no_watcher: bool,
+    /// At the end let it act, on two deadlocks of another user and on nothing of root's.
+    #[arg(long, conflicts_with = "no_watcher")]
+    act: bool,
+    /// How long it then has until both are ended and the service is back.
+    #[arg(long, value_name = "N", default_value_t = 180)]
+    act_seconds: u64,
     /// Where the watcher's recordings and their labels go.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
@@ -116,6 +122,7 @@ fn run(options: Run) -> anyhow::Result<bool> {
         watcher,
         args: options.args,
         directory: options.dir,
+        act: options.act.then(|| Duration::from_secs(options.act_seconds)),
         record: options.record,
     };
     let report = gadget_clinic::run(&request)?;

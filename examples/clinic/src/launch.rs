@@ -14,11 +14,23 @@ use crate::procfs::{self, Stat};
 /// Batches with much to do leave the CPU to their neighbours.
 const LOUD_NICE: i32 = 10;
 
+/// How a program is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// It will eat CPU.
+    pub(crate) loud: bool,
+    /// Not as ourselves, but as this user.
+    pub(crate) user: Option<u32>,
+}
+
 /// A command for a program that ends with the thread which starts it, in a process group of its own.
-pub(crate) fn command(own: &Path, loud: bool, program: impl Into<OsString>) -> Command {
+pub(crate) fn command(own: &Path, how: How, program: impl Into<OsString>) -> Command {
     let mut command = Command::new(own);
+    if let Some(user) = how.user {
+        command.uid(user).gid(user);
+    }
     command.arg("launch").arg(std::process::id().to_string());
-    command.arg(if loud { "loud" } else { "quiet" }).arg(program.into());
+    command.arg(if how.loud { "loud" } else { "quiet" }).arg(program.into());
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }

@@ -17,6 +17,7 @@ mod procfs;
 mod report;
 mod run;
 mod traffic;
+mod treatment;
 mod watcher;
 mod workshop;
 
@@ -26,6 +27,7 @@ pub use judge::{Facts, Finding, Grade, PROOF_DUE, judge};
 pub use patient::{Told, TrueWait};
 pub use report::{Report, Row};
 pub use run::{Request, run};
+pub use treatment::{Step, Treated};
 pub use watcher::{Said, Word};
 
 /// Becomes a part of a case if that is what this process was started as; `None` otherwise.
@@ -38,6 +40,8 @@ pub fn dispatch() -> Option<anyhow::Result<()>> {
         "launch" => launch::launch(args),
         "guard" => launch::guard(),
         "be" => be::be(&word(args.next()).to_string_lossy()),
+        // The supervisor of a service in treatment sees that it should be started again.
+        "note" => std::fs::write(word(args.next()), "").map_err(Into::into),
         "freezer" => freezer::main(word(args.next()).as_ref(), word(args.next()).as_ref()),
         _ => return None,
     })

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Program, Traffic};
-use crate::launch;
+use crate::launch::{self, How};
 use crate::procfs::{self, Stat};
 use crate::traffic::{self, Clients, Silent};
 use crate::workshop::{self, Workshop};
@@ -74,6 +74,18 @@ pub(crate) struct Clinic<'a> {
     pub(crate) silent: Silent,
     /// Where what they print on standard error goes.
     pub(crate) logs: &'a Path,
+    /// Whom they run as; as ourselves if none.
+    pub(crate) user: Option<u32>,
+}
+
+impl<'a> Clinic<'a> {
+    pub(crate) fn new(
+        own: &'a Path,
+        workshop: &'a Workshop,
+        logs: &'a Path,
+    ) -> anyhow::Result<Self> {
+        Ok(Self { own, workshop, silent: Silent::start()?, logs, user: None })
+    }
 }
 
 impl Patient {
@@ -100,11 +112,7 @@ impl Patient {
 
     /// Waits until the program has said that it is ready, and brings its condition about.
     pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
-        self.listen()?;
-        if let Some(first) = self.told.pids.first() {
-            self.pid = *first;
-        }
-        self.start = Stat::read(self.pid).context("it ended at once")?.start;
+        self.get_ready()?;
         let port = || self.told.port.context("it has clients, but no port");
         match self.case.traffic {
             Traffic::None => {}
@@ -128,13 +136,21 @@ impl Patient {
         Ok(())
     }
 
-    fn listen(&mut self) -> anyhow::Result<()> {
-        if let (Program::Nginx | Program::Redis, Some(port)) = (self.case.program, self.told.port) {
-            return self.until("listen", || traffic::listens(port).then_some(()));
+    /// Waits until the program has said that it is ready.
+    pub(crate) fn get_ready(&mut self) -> anyhow::Result<()> {
+        match (self.case.program, self.told.port) {
+            (Program::Nginx | Program::Redis, Some(port)) => {
+                self.until("listen", || traffic::listens(port).then_some(()))?;
+            }
+            _ => {
+                let line = self.until_said()?;
+                let told = line.strip_prefix("READY ").context("its first words are not READY")?;
+                self.told =
+                    serde_json::from_str(told).with_context(|| format!("it said {told:?}"))?;
+            }
         }
-        let line = self.until_said()?;
-        let told = line.strip_prefix("READY ").context("its first words are not READY")?;
-        self.told = serde_json::from_str(told).with_context(|| format!("it said {told:?}"))?;
+        self.pid = self.told.pids.first().copied().unwrap_or(self.pid);
+        self.start = Stat::read(self.pid).context("it ended at once")?.start;
         Ok(())
     }
 
@@ -183,6 +199,11 @@ impl Patient {
             .is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
+    /// Takes note of its end, as the parent that it has.
+    pub(crate) fn reap(&mut self) -> Option<std::process::ExitStatus> {
+        self.process.try_wait().ok().flatten()
+    }
+
     /// All its processes.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let mut processes = procfs::group(self.process.id());
@@ -200,8 +221,9 @@ impl Patient {
     }
 }
 
-impl Drop for Patient {
-    fn drop(&mut self) {
+impl Patient {
+    /// Ends it, and everything that it started.
+    pub(crate) fn end(&mut self) {
         // What is frozen is thawed by its keeper, which must not be killed.
         drop(self.process.stdin.take());
         if self.group().is_some() {
@@ -212,10 +234,17 @@ impl Drop for Patient {
     }
 }
 
+impl Drop for Patient {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 fn command(case: &Case, clinic: &Clinic<'_>, told: &mut Told) -> anyhow::Result<Command> {
     let shop = clinic.workshop;
-    let start = |program: &Path| launch::command(clinic.own, case.loud, program);
-    let found = |program: &str| launch::command(clinic.own, case.loud, program);
+    let how = How { loud: case.loud, user: clinic.user };
+    let start = |program: &Path| launch::command(clinic.own, how, program);
+    let found = |program: &str| launch::command(clinic.own, how, program);
     let fill = |args: &[&str]| -> Vec<String> {
         args.iter().map(|arg| arg.replace("{backend}", &clinic.silent.port.to_string())).collect()
     };

@@ -8,6 +8,7 @@ use crate::batch::Ward;
 use crate::case::{Case, State};
 use crate::cases::CASES;
 use crate::judge::{Finding, Grade};
+use crate::treatment::Treated;
 
 /// What all runs found.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Report {
     findings: Vec<Finding>,
     strangers: BTreeSet<String>,
     watched: bool,
+    /// What came of letting the watcher act, if that was tried.
+    pub(crate) treated: Option<Treated>,
     watcher_cpu: Vec<f64>,
 }
 
@@ -37,7 +40,8 @@ impl Report {
 
     /// Whether no promise was broken.
     pub fn passed(&self) -> bool {
-        !self.findings.iter().any(|finding| matches!(finding.grade, Grade::Failed(_)))
+        let failed = |finding: &Finding| matches!(finding.grade, Grade::Failed(_));
+        !self.findings.iter().any(failed) && self.treated.as_ref().is_none_or(Treated::passed)
     }
 
     /// The cases, in the order of the table of truth.
@@ -56,6 +60,7 @@ impl Report {
     /// The numbers that were promised, a line each.
     pub fn summary(&self) -> Vec<String> {
         let mut lines = if self.watched { self.promises() } else { Vec::new() };
+        lines.extend(self.treated.iter().flat_map(Treated::lines));
         let skipped = |finding: &&Finding| matches!(finding.grade, Grade::Skipped(_));
         let names: BTreeSet<&str> =
             self.findings.iter().filter(skipped).map(|finding| finding.case.name).collect();

@@ -7,6 +7,7 @@ use crate::batch::{self, Plan};
 use crate::case::Case;
 use crate::judge::Grade;
 use crate::report::Report;
+use crate::treatment;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Request {
     pub args: Vec<String>,
     /// Where programs, logs and lines go.
     pub directory: PathBuf,
+    /// How long the watcher has to end two deadlocks and to bring a service back; it is not let act if none.
+    pub act: Option<Duration>,
     /// Where recordings and labels go.
     pub record: Option<PathBuf>,
 }
@@ -59,6 +62,15 @@ pub fn run(request: &Request) -> anyhow::Result<Report> {
             }
             report.add(ward);
         }
+    }
+    if let (Some(patience), Some(watcher)) = (request.act, &request.watcher) {
+        eprintln!("clinic: treatment");
+        report.treated = Some(treatment::run(&treatment::Plan {
+            watcher: watcher.clone(),
+            args: request.args.clone(),
+            directory: request.directory.clone(),
+            patience,
+        })?);
     }
     Ok(report)
 }

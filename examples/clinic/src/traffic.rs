@@ -74,6 +74,11 @@ fn send(port: u16, what: &str) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Whether one request is answered.
+pub(crate) fn answers(port: u16) -> bool {
+    exchange(port, &request("/")).is_ok_and(|read| read > 0)
+}
+
 /// A client that asks and waits for ever; the connection lives as long as what is returned.
 pub(crate) fn hang(port: u16, path: &str) -> anyhow::Result<TcpStream> {
     send(port, &request(path)).with_context(|| format!("no client gets through to port {port}"))

@@ -101,10 +101,17 @@ impl Word {
 
     /// The step, if it is a plan that would harm: everything but looking, asking and telling.
     pub fn harm(&self) -> Option<&str> {
-        let Said::Planned { step, .. } = &self.what else { return None };
-        let known = StepKind::ALL.iter().find(|kind| kind.name() == step);
-        known.is_none_or(|kind| kind.risk() > Risk::Low).then_some(step)
+        match &self.what {
+            Said::Planned { step, .. } if harms(step) => Some(step),
+            _ => None,
+        }
     }
+}
+
+/// Whether a kind of step harms when it is the wrong one; also one that nobody knows.
+pub(crate) fn harms(step: &str) -> bool {
+    let known = StepKind::ALL.iter().find(|kind| kind.name() == step);
+    known.is_none_or(|kind| kind.risk() > Risk::Low)
 }
 
 /// The evidence's number, from an object or from a list of pairs.
@@ -143,7 +150,7 @@ impl Watcher {
         let log = File::create(directory.join(format!("{name}.watcher.log")))?;
         let mut lines = File::create(directory.join(format!("{name}.watcher.jsonl")))?;
         let own = std::env::current_exe()?;
-        let mut process = launch::command(&own, false, program)
+        let mut process = launch::command(&own, launch::How::default(), program)
             .arg("--json")
             .args(args)
             .stderr(log)
