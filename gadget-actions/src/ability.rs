@@ -75,6 +75,11 @@ impl Host<'_> {
             }
             StepKind::SetSysctl => self.may_write("sys/vm/swappiness", "write access to /proc/sys"),
             StepKind::Sync => Ok(()),
+            StepKind::CaptureStacks if self.settings.captures.dir.is_none() => {
+                Err(Lack::Needs("a folder for captures that is configured"))
+            }
+            // Its memory, and where its threads are in it. Kernel stacks want CAP_SYS_ADMIN; without, a capture says so.
+            StepKind::CaptureStacks => self.capability("CAP_SYS_PTRACE"),
             StepKind::Hook if self.settings.hooks.is_empty() => {
                 Err(Lack::Needs("a hook that is configured"))
             }

@@ -51,6 +51,37 @@ impl Argv {
             other => Err(NotAbsolute(other.cloned().unwrap_or_default())),
         }
     }
+
+    /// The program for the target of `plan`, in a process group of its own. What it prints goes nowhere.
+    pub(crate) fn command(&self, plan: &Plan) -> Command {
+        let (pid, cgroup) = match plan.target.subject {
+            Subject::Process(id) => (id.pid.to_string(), String::new()),
+            Subject::Cgroup(_) => (String::new(), plan.target.name.to_string()),
+            _ => (String::new(), String::new()),
+        };
+        let name = &*plan.target.name;
+        let fill = |argument: &String| {
+            argument.replace("{pid}", &pid).replace("{cgroup}", &cgroup).replace("{name}", name)
+        };
+        let mut argv = self.0.iter().map(fill);
+        let mut command = Command::new(argv.next().unwrap_or_default());
+        command
+            .args(argv)
+            .env_clear()
+            .env(
+                "PATH",
+                std::env::var_os("PATH")
+                    .unwrap_or_else(|| OsString::from("/usr/sbin:/usr/bin:/sbin:/bin")),
+            )
+            .envs([("GADGET_PID", &*pid), ("GADGET_CGROUP", &cgroup), ("GADGET_NAME", name)])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        sys::give_back_what_survives(&mut command);
+        command
+    }
 }
 
 /// A program that runs. Its time is the agent's, counted from the first call after it was started.
@@ -76,33 +107,7 @@ impl Running {
         what: Summary,
         timeout: Duration,
     ) -> Result<Self, ActionError> {
-        let (pid, cgroup) = match plan.target.subject {
-            Subject::Process(id) => (id.pid.to_string(), String::new()),
-            Subject::Cgroup(_) => (String::new(), plan.target.name.to_string()),
-            _ => (String::new(), String::new()),
-        };
-        let name = &*plan.target.name;
-        let fill = |argument: &String| {
-            argument.replace("{pid}", &pid).replace("{cgroup}", &cgroup).replace("{name}", name)
-        };
-        let mut argv = argv.0.iter().map(fill);
-        let mut command = Command::new(argv.next().unwrap_or_default());
-        command
-            .args(argv)
-            .env_clear()
-            .env(
-                "PATH",
-                std::env::var_os("PATH")
-                    .unwrap_or_else(|| OsString::from("/usr/sbin:/usr/bin:/sbin:/bin")),
-            )
-            .envs([("GADGET_PID", &*pid), ("GADGET_CGROUP", &cgroup), ("GADGET_NAME", name)])
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0);
-        sys::give_back_what_survives(&mut command);
-        let child = command.spawn().map_err(|source| ActionError::System {
+        let child = argv.command(plan).spawn().map_err(|source| ActionError::System {
             attempt: "start the configured program",
             source,
         })?;

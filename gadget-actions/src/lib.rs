@@ -18,6 +18,7 @@
 
 mod ability;
 mod capability;
+mod capture;
 mod cgroup;
 mod command;
 mod error;
@@ -25,6 +26,7 @@ mod file;
 mod host;
 mod job;
 mod linux;
+pub mod parse;
 mod process;
 mod runtime;
 mod service;
@@ -36,7 +38,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use capture::{Registers, UserRegisters};
 pub use command::{Argv, NotAbsolute};
 pub use linux::{Linux, LinuxBuilder, linux};
-pub use runtime::Collector;
+pub use runtime::{Collector, RuntimeReports};
 pub use survive::{Locked, Survival, survive};

@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::ability::{self, Lack};
 use crate::capability::Capabilities;
+use crate::capture::Captures;
 use crate::cgroup::Hierarchies;
 use crate::command::{Argv, Running, TIMEOUT};
 use crate::error::unsupported;
@@ -88,6 +89,7 @@ pub(crate) struct Settings {
     pub(crate) restarts: BTreeMap<String, Argv>,
     pub(crate) bus: PathBuf,
     pub(crate) timeout: Duration,
+    pub(crate) captures: Captures,
 }
 
 /// Builds a [`Linux`].
@@ -108,6 +110,7 @@ impl Linux {
             restarts: BTreeMap::new(),
             bus: SYSTEM_BUS.into(),
             timeout: TIMEOUT,
+            captures: Captures::default(),
         };
         LinuxBuilder { proc: "/proc".into(), cgroup: None, settings }
     }
@@ -167,6 +170,7 @@ impl Linux {
                 | StepKind::Hook
                 | StepKind::DropCaches
                 | StepKind::Sync
+                | StepKind::CaptureStacks
         );
         if takes_time && self.under_way.len() >= MAX_UNDER_WAY {
             return Err(unsupported(kind, "one of 64 effects under way to complete first"));
@@ -193,6 +197,9 @@ impl Linux {
             (Step::CollectGarbage, Subject::Process(id)) => {
                 self.prepare_collection(plan, id).map(|()| Undo::Nothing)
             }
+            (Step::CaptureStacks, Subject::Process(id)) => {
+                self.prepare_capture(plan, id).map(|()| Undo::Nothing)
+            }
             (_, Subject::Process(id)) => self.prepare_process(plan, id),
             (_, Subject::Cgroup(id)) => self.prepare_cgroup(plan, id),
             (_, Subject::Host) => self.prepare_host(plan),
@@ -208,6 +215,7 @@ impl Linux {
             (Step::Hook { name }, _) => self.apply_hook(plan, name),
             (Step::Restart, _) => self.apply_restart(plan),
             (Step::CollectGarbage, Subject::Process(id)) => self.apply_collection(plan, id),
+            (Step::CaptureStacks, Subject::Process(id)) => self.apply_capture(plan, id),
             (_, Subject::Process(id)) => self.apply_process(plan, id, undo),
             (_, Subject::Cgroup(id)) => self.apply_cgroup(plan, id, undo),
             (_, Subject::Host) => self.apply_host(plan, undo),
@@ -297,6 +305,10 @@ impl Action for Linux {
 }
 
 impl LinuxBuilder {
+    pub(crate) const fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
     /// Reads processes below `root`. Default `/proc`; another is for tests, and for an agent in a container that has the
     /// host's elsewhere (their process ids must be those of its own pid namespace all the same).
     pub fn proc_root(mut self, root: impl Into<PathBuf>) -> Self {

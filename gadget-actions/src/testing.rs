@@ -110,6 +110,20 @@ impl Drop for Child {
     }
 }
 
+/// How many threads of a process wait in futex(2).
+#[cfg(all(feature = "stacks", target_arch = "x86_64"))]
+pub(crate) fn threads_in_futex(pid: u32) -> usize {
+    let futex = |entry: std::io::Result<std::fs::DirEntry>| {
+        let call = std::fs::read_to_string(entry.unwrap().path().join("syscall"));
+        call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .map(futex)
+        .filter(|waits| *waits)
+        .count()
+}
+
 /// A shell with others below it, each with one child. All ignore `SIGTERM`, and are ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Family {

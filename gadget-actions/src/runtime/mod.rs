@@ -1,6 +1,9 @@
-//! Asking a process's runtime to collect garbage.
+//! Asking a process's runtime: to collect garbage, or what its threads do.
 
+mod attach;
+mod deadlocks;
 mod jvm;
+mod report;
 
 use gadget_core::{ActionError, Effect, Plan, ProcessId, StepKind, summary};
 use rustix::fd::AsFd as _;
@@ -13,6 +16,10 @@ use crate::file;
 use crate::job::Job;
 use crate::linux::{Linux, Work, done};
 use crate::process::Target;
+
+pub use deadlocks::deadlocks;
+pub(crate) use jvm::thread_dump;
+pub use report::RuntimeReports;
 
 /// How a runtime other than the JVM is asked to collect garbage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,22 +70,31 @@ impl Linux {
 
     fn how(&self, target: &Target) -> Result<How, ActionError> {
         let refuse = |needs| Err(unsupported(StepKind::CollectGarbage, needs));
-        let mut buffer = [0_u8; 4096];
-        let exe = readlinkat_raw(&target.dir, c"exe", &mut buffer[..]).map_or(0, |len| len);
-        let exe = std::str::from_utf8(buffer.get(..exe).unwrap_or_default()).unwrap_or_default();
-        let exe = exe.rsplit('/').next().unwrap_or_default();
-        match self.settings().collectors.get(exe) {
+        let exe = exe_name(target);
+        match self.settings().collectors.get(&exe) {
             Some(Collector::Command(argv)) => Ok(How::Command(argv.clone())),
             Some(Collector::Signal(number)) => match Signal::from_named_raw(i32::from(*number)) {
                 Some(signal) if catches(target, i32::from(*number)) => Ok(How::Signal(signal)),
                 _ => refuse("a process that catches the configured signal"),
             },
-            // A JVM that does not catch it would be ended by the signal that asks it to listen.
-            None if exe == "java" && catches(target, Signal::QUIT.as_raw()) => Ok(How::Jvm),
+            None if is_jvm(target) => Ok(How::Jvm),
             None if exe == "java" => refuse("a JVM that catches SIGQUIT (it runs with -Xrs)"),
             None => refuse("a JVM, or a collector configured for the executable"),
         }
     }
+}
+
+/// The file name of its executable; empty if that cannot be read.
+pub(crate) fn exe_name(target: &Target) -> String {
+    let mut buffer = [0_u8; 4096];
+    let exe = readlinkat_raw(&target.dir, c"exe", &mut buffer[..]).map_or(0, |len| len);
+    let exe = std::str::from_utf8(buffer.get(..exe).unwrap_or_default()).unwrap_or_default();
+    exe.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// True for a JVM that can be asked: one that does not catch it would be ended by the signal that asks it to listen.
+pub(crate) fn is_jvm(target: &Target) -> bool {
+    exe_name(target) == "java" && catches(target, Signal::QUIT.as_raw())
 }
 
 /// True if the process catches the signal (`SigCgt` in `/proc/PID/status`).

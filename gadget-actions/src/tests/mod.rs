@@ -1,11 +1,14 @@
 //! Steps from preparing to undoing: on real processes and cgroups, and on a fake tree for what this host may lack.
 
+mod capture;
 mod cgroups;
 mod crash;
 mod fake;
 mod host;
 mod processes;
 mod programs;
+#[cfg(all(feature = "stacks", target_arch = "x86_64"))]
+mod stacks;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod v2;
