@@ -22,13 +22,13 @@ const fn alive(state: State, also: &'static [&'static str]) -> Truth {
     Truth { state, also, proof: &[], may_end: false }
 }
 
-const IDLE: Truth = alive(State::Idle, &["unknown"]);
-const WORKING: Truth = alive(State::Working, &["unknown"]);
+const IDLE: Truth = alive(State::Idle, &[]);
+const WORKING: Truth = alive(State::Working, &[]);
 /// Few requests a second look like idling, and are.
-const SERVING: Truth = alive(State::Working, &["idle", "unknown"]);
-const GC: Truth = alive(State::Gc, &["working", "unknown"]);
-const PEER: Truth = alive(State::WaitingOnPeer, &["unknown"]);
-const SLOW: Truth = alive(State::Slow, &["working", "unknown"]);
+const SERVING: Truth = alive(State::Working, &["idle"]);
+const GC: Truth = alive(State::Gc, &[]);
+const PEER: Truth = alive(State::WaitingOnPeer, &[]);
+const SLOW: Truth = alive(State::Slow, &["unknown"]);
 const KERNEL: Truth = alive(State::Kernel, &["stuck", "unknown"]);
 
 const fn trigger(first: usize, path: &'static str, then: usize) -> Traffic {
@@ -181,7 +181,7 @@ pub const CASES: &[Case] = &[
         Family::Peer,
         Node("server.js"),
         &[Quiet],
-        alive(State::Idle, &["unknown", "waiting-on-peer"]),
+        alive(State::Idle, &["waiting-on-peer"]),
     )
     .with(trigger(3, "/never", 0)),
     Case::new("idle-c", Family::Idle, C("server", &["serve"]), &[Blocked], IDLE),
@@ -218,7 +218,7 @@ pub const CASES: &[Case] = &[
         Family::Busy,
         C("waits", &["lock-holder"]),
         &[Busy, Blocked],
-        Truth { also: &["slow", "unknown"], ..WORKING },
+        Truth { also: &["slow"], ..WORKING },
     )
     .loud(),
     Case::new("convoy", Family::Busy, C("waits", &["convoy"]), &[Busy], WORKING).loud(),

@@ -116,7 +116,12 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Treated> {
     let mut staged = Vec::new();
     for case in [service, program] {
         workshop.build(&case.program)?;
-        let mut patient = Patient::start(case, &clinic)?;
+        let mut patient = match Patient::start(case, &clinic) {
+            Err(error) if is_denied(&error) => {
+                return Ok(Treated::Skipped(format!("user {USER} may not run what is built here")));
+            }
+            started => started?,
+        };
         patient.group().map_or(Ok(()), |group| guardian.group(group))?;
         patient.settle()?;
         staged.push(patient);
@@ -164,6 +169,11 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Treated> {
     let pids = [staged[0].pid, staged[1].pid];
     drop(again);
     Ok(Treated::Steps(steps(&words, pids, &seen, &directory)))
+}
+
+fn is_denied(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    kind == Some(std::io::ErrorKind::PermissionDenied)
 }
 
 /// Lets the watcher act, on nothing of root's; and has it ask for the service with a program.
