@@ -107,7 +107,7 @@ mod tests {
             told(GOLDEN),
             [
                 vec![
-                    wait("worker-a", "java.lang.Integer", "worker-b"),
+                    wait("worker-a", "java.lang.StringBuilder", "worker-b"),
                     wait("worker-b", "java.lang.Object", "worker-a"),
                 ],
                 vec![
@@ -115,8 +115,8 @@ mod tests {
                     wait("lock-other", &lock(unfair), "lock \"one\": x"),
                 ],
                 vec![
-                    ring("ring-0", "String", "ring-1"),
-                    ring("ring-1", "StringBuilder", "ring-2"),
+                    ring("ring-0", "StringBuilder", "ring-1"),
+                    ring("ring-1", "Throwable", "ring-2"),
                     ring("ring-2", "Object", "ring-0"),
                 ],
             ]
@@ -124,7 +124,7 @@ mod tests {
         let first = &deadlocks(GOLDEN).deadlocks[0][0];
         assert_eq!(
             &*first.monitor,
-            "0x00007f797c05ebf0 (object 0x000000069ec1a8a8, a java.lang.Integer)"
+            "0x00007fa8a80688e0 (object 0x000000069ec1ad50, a java.lang.StringBuilder)"
         );
     }
 

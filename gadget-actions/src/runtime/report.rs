@@ -91,6 +91,11 @@ impl RuntimeReports {
         Ok(Self { proc, path, known: BTreeMap::new(), asking, answers })
     }
 
+    #[cfg(test)]
+    pub(crate) fn known(&self) -> Vec<(ProcessId, Timestamp)> {
+        self.known.iter().map(|(id, at)| (*id, *at)).collect()
+    }
+
     /// Has `id` asked, if it is a JVM whose turn it is.
     fn ask(&mut self, id: ProcessId, now: Timestamp) {
         if self.known.contains_key(&id) || self.known.len() >= MAX_KNOWN {

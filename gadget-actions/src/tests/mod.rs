@@ -5,6 +5,7 @@ mod cgroups;
 mod crash;
 mod fake;
 mod host;
+mod jvm;
 mod processes;
 mod programs;
 #[cfg(all(feature = "stacks", target_arch = "x86_64"))]
