@@ -1,5 +1,7 @@
 /* Threads that wait for each other without a lock that names its owner, and owners that only take their time. */
 #include <semaphore.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 
 #include "clinic.h"
 
@@ -71,18 +73,90 @@ static void post(int signal)
 	sem_post(&semaphore);
 }
 
-/* A daemon that sleeps until it is told to end or to read its settings again: idle, and sem_post is allowed in a handler. */
-static void signal_waiter(char **arguments)
+/* Posts the semaphore, which a handler may, when somebody sends one of these. */
+static void post_on(int first, int second)
 {
 	struct sigaction action = { .sa_handler = post };
 
-	(void)arguments;
 	sem_init(&semaphore, 0, 0);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	sigaction(first, &action, NULL);
+	sigaction(second, &action, NULL);
+}
+
+static void wait_for_post(sem_t *posted)
+{
+	for (;;)
+		sem_wait(posted);
+}
+
+static void *wait_for_job(void *argument)
+{
+	(void)argument;
+	pthread_mutex_lock(&mutexes[0]);
+	for (;;)
+		pthread_cond_wait(&condition, &mutexes[0]);
+	return NULL;
+}
+
+static void start_pool(int workers)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < workers; i++)
+		start(&thread, wait_for_job, NULL);
+}
+
+/* A daemon that sleeps until it is told to end or to read its settings again. */
+static void signal_waiter(char **arguments)
+{
+	(void)arguments;
+	post_on(SIGTERM, SIGHUP);
 	ready("{\"blocked\":[%d]}", thread_id());
-	while (sem_wait(&semaphore) != 0)
-		;
+	wait_for_post(&semaphore);
+}
+
+/* The same with workers: all wait in futexes, and yet a signal gets them going. */
+static void signal_pool(char **arguments)
+{
+	(void)arguments;
+	post_on(SIGUSR1, SIGTERM);
+	start_pool(4);
+	ready("{}");
+	wait_for_post(&semaphore);
+}
+
+/* The same, and the signal comes from a timer that /proc/PID/timers does not list. */
+static void alarm_waiter(char **arguments)
+{
+	struct itimerval hourly = { { 3600, 0 }, { 3600, 0 } };
+
+	(void)arguments;
+	post_on(SIGALRM, SIGALRM);
+	setitimer(ITIMER_REAL, &hourly, NULL);
+	start_pool(1);
+	ready("{}");
+	wait_for_post(&semaphore);
+}
+
+/* A worker whose jobs come from another process, through memory that they share. */
+static void shared_worker(char **arguments)
+{
+	sem_t *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t worker, parent = getpid();
+
+	(void)arguments;
+	must(shared != MAP_FAILED, "mmap");
+	sem_init(shared, 1, 0);
+	worker = fork();
+	must(worker >= 0, "fork");
+	if (worker > 0) {
+		ready("{\"pids\":[%d,%d]}", worker, parent);
+		for (;;)
+			sleep_ms(3600 * 1000);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent)
+		wait_for_post(shared);
 }
 
 /* Each holds one lock, tries for the other's, gives up after a moment, and tries again without letting go. */
@@ -193,7 +267,9 @@ int main(int count, char **arguments)
 {
 	static const struct mode modes[] = {
 		{ "lost-wakeup", lost_wakeup },	  { "semaphore", starved_semaphore },
-		{ "signal-waiter", signal_waiter }, { "timed-livelock", timed_livelock },
+		{ "signal-waiter", signal_waiter }, { "signal-pool", signal_pool },
+		{ "alarm-waiter", alarm_waiter },   { "shared-worker", shared_worker },
+		{ "timed-livelock", timed_livelock },
 		{ "lock-holder", lock_holder },	  { "lock-sleeper", lock_sleeper },
 		{ "convoy", convoy },
 	};
