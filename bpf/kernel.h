@@ -85,15 +85,129 @@ enum cgroup_subsys_id {
 	memory_cgrp_id = 4,
 };
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct cred {
+	kuid_t euid;
+};
+
+struct seqcount {
+	unsigned int sequence;
+};
+
+typedef struct {
+	struct {
+		struct seqcount seqcount;
+	} seqcount;
+} seqlock_t;
+
+struct task_io_accounting {
+	__u64 rchar;
+	__u64 wchar;
+	__u64 syscr;
+	__u64 syscw;
+	__u64 read_bytes;
+	__u64 write_bytes;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
+struct sched_info {
+	unsigned long long last_arrival;
+};
+
+/* What the threads of a process share, and what those that ended have left. */
+struct signal_struct {
+	atomic_t live;
+	int nr_threads;
+	int group_exit_code;
+	struct list_head thread_head;
+	seqlock_t stats_lock;
+	__u64 utime;
+	__u64 stime;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	unsigned long maxrss;
+	struct task_io_accounting ioac;
+	unsigned long long sum_sched_runtime;
+	short oom_score_adj;
+};
+
+struct percpu_counter {
+	__s64 count;
+};
+
+struct mm_struct {
+	unsigned long hiwater_rss;
+	unsigned long total_vm;
+	struct percpu_counter rss_stat[4];
+};
+
+/* Before Linux 6.2. */
+struct mm_rss_stat {
+	atomic64_t count[4];
+};
+
+struct mm_struct___before_6_2 {
+	struct mm_rss_stat rss_stat;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
 	unsigned int flags;
+	unsigned int __state;
+	int exit_state;
+	int exit_code;
+	int static_prio;
 	char comm[16];
+	struct list_head tasks;
+	struct list_head thread_node;
+	struct task_struct *real_parent;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	const struct cred *cred;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	__u64 start_boottime;
+	__u64 utime;
+	__u64 stime;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	unsigned long min_flt;
+	unsigned long maj_flt;
+	struct task_io_accounting ioac;
 	struct task_struct *group_leader;
 	struct css_set *cgroups;
 };
 
+/* Before Linux 5.14. */
+struct task_struct___before_5_14 {
+	long state;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
 #pragma clang attribute pop
+
+/* On a program's stack: the kernel's, seen from outside. */
+struct bpf_iter_num {
+	__u64 __opaque[1];
+} __attribute__((aligned(8)));
 
 #endif

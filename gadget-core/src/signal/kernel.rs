@@ -97,7 +97,8 @@ pub struct Exit {
 pub struct Syscalls {
     /// The time it covers.
     pub over: Duration,
-    /// Number on this architecture and count, by number; only those that were made.
+    /// Number on this architecture and count, by number; only those that were made. [`OTHER`](Self::OTHER) stands for all that
+    /// are not told apart.
     pub counts: Vec<(u16, u64)>,
     /// How long they took, where that is asked for: those that wait for something to happen (`poll`, `accept`, a futex)...
     pub waits: Option<Latencies>,
@@ -106,6 +107,9 @@ pub struct Syscalls {
 }
 
 impl Syscalls {
+    /// In place of a number: calls of a 32-bit program, and numbers that no kernel has.
+    pub const OTHER: u16 = u16::MAX;
+
     /// How many were made.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -10,7 +10,11 @@ mod program;
 mod reclaim;
 mod record;
 mod ring;
+mod seats;
 mod skel;
+mod syscalls;
+mod targets;
 
 pub use kernel::Kernel;
 pub use reclaim::ReclaimWatch;
+pub use syscalls::SyscallProfile;

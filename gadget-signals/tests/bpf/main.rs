@@ -3,3 +3,4 @@
 
 mod reclaim;
 mod support;
+mod syscalls;

@@ -10,3 +10,4 @@
 
 pub(super) mod reclaim;
 pub(super) mod scan;
+pub(super) mod syscalls;

@@ -453,8 +453,28 @@ mod imp {
             pub pid: i32,
             pub tgid: i32,
             pub flags: u32,
+            pub __state: u32,
+            pub exit_state: i32,
+            pub exit_code: i32,
+            pub static_prio: i32,
             pub comm: [i8; 16],
-            pub __pad_28: [u8; 4],
+            pub __pad_44: [u8; 4],
+            pub tasks: list_head,
+            pub thread_node: list_head,
+            pub real_parent: *mut task_struct,
+            pub mm: *mut std::ffi::c_void,
+            pub signal: *mut std::ffi::c_void,
+            pub cred: *mut std::ffi::c_void,
+            pub se: sched_entity,
+            pub sched_info: sched_info,
+            pub start_boottime: u64,
+            pub utime: u64,
+            pub stime: u64,
+            pub nvcsw: u64,
+            pub nivcsw: u64,
+            pub min_flt: u64,
+            pub maj_flt: u64,
+            pub ioac: task_io_accounting,
             pub group_leader: *mut task_struct,
             pub cgroups: *mut css_set,
         }
@@ -464,12 +484,63 @@ mod imp {
                     pid: i32::default(),
                     tgid: i32::default(),
                     flags: u32::default(),
+                    __state: u32::default(),
+                    exit_state: i32::default(),
+                    exit_code: i32::default(),
+                    static_prio: i32::default(),
                     comm: [i8::default(); 16],
-                    __pad_28: [u8::default(); 4],
+                    __pad_44: [u8::default(); 4],
+                    tasks: list_head::default(),
+                    thread_node: list_head::default(),
+                    real_parent: std::ptr::null_mut(),
+                    mm: std::ptr::null_mut(),
+                    signal: std::ptr::null_mut(),
+                    cred: std::ptr::null_mut(),
+                    se: sched_entity::default(),
+                    sched_info: sched_info::default(),
+                    start_boottime: u64::default(),
+                    utime: u64::default(),
+                    stime: u64::default(),
+                    nvcsw: u64::default(),
+                    nivcsw: u64::default(),
+                    min_flt: u64::default(),
+                    maj_flt: u64::default(),
+                    ioac: task_io_accounting::default(),
                     group_leader: std::ptr::null_mut(),
                     cgroups: std::ptr::null_mut(),
                 }
             }
+        }
+        #[derive(Debug, Copy, Clone)]
+        #[repr(C)]
+        pub struct list_head {
+            pub next: *mut list_head,
+            pub prev: *mut list_head,
+        }
+        impl Default for list_head {
+            fn default() -> Self {
+                Self { next: std::ptr::null_mut(), prev: std::ptr::null_mut() }
+            }
+        }
+        #[derive(Debug, Default, Copy, Clone)]
+        #[repr(C)]
+        pub struct sched_entity {
+            pub sum_exec_runtime: u64,
+        }
+        #[derive(Debug, Default, Copy, Clone)]
+        #[repr(C)]
+        pub struct sched_info {
+            pub last_arrival: u64,
+        }
+        #[derive(Debug, Default, Copy, Clone)]
+        #[repr(C)]
+        pub struct task_io_accounting {
+            pub rchar: u64,
+            pub wchar: u64,
+            pub syscr: u64,
+            pub syscw: u64,
+            pub read_bytes: u64,
+            pub write_bytes: u64,
         }
         #[derive(Debug, Copy, Clone)]
         #[repr(C)]
@@ -674,5 +745,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 13616] = *include_bytes!("reclaim.bpf.o");
+    pub static DATA: [u8; 14488] = *include_bytes!("reclaim.bpf.o");
 }
