@@ -47,7 +47,7 @@ pub use oom::OomWatch;
 pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
 pub use process::{Namespaces, ProcessFiles, Processes, runtime_of_exe, runtime_of_maps};
 pub use system::{HostCpuProvider, HostIoProvider, HostMemoryProvider};
-pub use threads::ThreadReader;
+pub use threads::{Candidate, Candidates, ProcWalk, Suspicion, ThreadReader, Waits};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,3 +9,5 @@
 mod child;
 #[path = "threads/locks.rs"]
 mod locks;
+#[path = "threads/sweeps.rs"]
+mod sweeps;

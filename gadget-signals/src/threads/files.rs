@@ -5,7 +5,7 @@ use std::fmt::Arguments;
 use std::io::Write;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, RawDir, openat, readlinkat_raw};
+use rustix::fs::{AtFlags, CWD, Mode, RawDir, openat, readlinkat_raw, statat};
 use rustix::io::Errno;
 
 use crate::file::{Buffer, FOLDER, READ};
@@ -73,6 +73,12 @@ impl Files {
     ) -> Result<&'b [u8], Errno> {
         let len = readlinkat_raw(below, Self::aim(&mut self.path, name), &mut into[..])?;
         Ok(&into[..len])
+    }
+
+    /// How many links a folder has.
+    pub(crate) fn links(&mut self, below: &OwnedFd, name: Arguments<'_>) -> Result<u64, Errno> {
+        let stat = statat(below, Self::aim(&mut self.path, name), AtFlags::empty())?;
+        Ok(stat.st_nlink as u64)
     }
 
     /// The numbers among the names in a folder, with their inode numbers, as far as `each` wants them.

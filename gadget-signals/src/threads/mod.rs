@@ -1,5 +1,6 @@
 //! What threads wait for.
 
+mod candidates;
 mod files;
 mod foreign;
 mod futex;
@@ -8,8 +9,11 @@ mod parse;
 mod reader;
 mod resolve;
 mod sockets;
+mod waits;
 mod wakers;
+mod walk;
 
+pub use candidates::{Candidate, Candidates, Suspicion};
 pub use futex::{FutexCall, FutexOperation};
 pub use layout::{LockShape, LockWords};
 pub use parse::{
@@ -18,3 +22,5 @@ pub use parse::{
 };
 pub use reader::ThreadReader;
 pub use sockets::{TcpSocket, parse_sockets};
+pub use waits::Waits;
+pub use walk::ProcWalk;

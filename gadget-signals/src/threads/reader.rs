@@ -10,10 +10,11 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::files::Files;
+use super::foreign::words_at;
 use super::futex::{Blocked, FutexCall, blocked_in};
 use super::parse::{SchedStat, SyscallLine, parse_exec_start, parse_schedstat, parse_syscall};
 use super::resolve::Look;
-use super::sockets::Listeners;
+use super::sockets::{Listeners, peer_of};
 use crate::file::{failed, vanished};
 use crate::process::{ProcessStat, parse_stat};
 use crate::text::below;
@@ -241,6 +242,17 @@ impl ThreadReader {
             wait,
         };
         Ok(Some(Draft { thread, ran, futex, read, stack }))
+    }
+
+    /// True if what is at the address that `tid` waits for looks like a lock; whose it is has not been looked at.
+    pub(super) fn may_be_lock(&self, tid: u32, call: &FutexCall) -> bool {
+        let words = if self.memory { words_at(tid, call.address) } else { Ok(None) };
+        matches!(words, Ok(Some(words)) if words.recognise(call).is_some())
+    }
+
+    /// True if `fd` is a connection on which something was sent.
+    pub(super) fn has_asked(&self, pid: u32, fd: u32) -> bool {
+        self.sockets && peer_of(pid, fd).is_ok_and(|peer| peer.sent.is_some())
     }
 
     /// How much a thread has run.

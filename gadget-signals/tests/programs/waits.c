@@ -1,8 +1,7 @@
 /* Programs that wait for ever, each in a way of its own: waits MODE [NUMBER]. Prints "ready" once the locks that lead
  * there are held, and ends with the process that started it. */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -12,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +74,17 @@ static void *lock(void *mutex)
 {
 	pthread_mutex_lock(mutex);
 	return NULL;
+}
+
+static void *lock_then_stay(void *mutex)
+{
+	pthread_mutex_lock(mutex);
+	return stay(NULL);
+}
+
+static void nothing(int unused)
+{
+	(void)unused;
 }
 
 static void *lock_in_time(void *mutex)
@@ -237,6 +246,36 @@ int main(int argc, char **argv)
 		for (int i = 0; i < number; i++)
 			if (pthread_create(&thread, &attributes, stay, NULL))
 				exit(2);
+		ready();
+		stay(NULL);
+	} else if (!strcmp(mode, "sleep-then-lock")) {
+		/* Until SIGUSR2 comes. */
+		signal(SIGUSR2, nothing);
+		pthread_mutex_lock(&a);
+		start(lock_then_stay, &a);
+		ready();
+		pause();
+		pthread_mutex_unlock(&a);
+		stay(NULL);
+	} else if (!strcmp(mode, "ask")) {
+		struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(number) };
+		char answer[16];
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+		inet_pton(AF_INET, "127.0.0.1", &server.sin_addr);
+		if (connect(fd, (struct sockaddr *)&server, sizeof server) || write(fd, "?", 1) != 1)
+			exit(2);
+		ready();
+		if (read(fd, answer, sizeof answer) < 0)
+			exit(2);
+	} else if (!strcmp(mode, "deaf")) {
+		struct sockaddr_in own = { .sin_family = AF_INET };
+		socklen_t len = sizeof own;
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+		inet_pton(AF_INET, "127.0.0.1", &own.sin_addr);
+		if (bind(fd, (struct sockaddr *)&own, len) || listen(fd, 16) ||
+		    getsockname(fd, (struct sockaddr *)&own, &len))
+			exit(2);
+		printf("port %d\n", ntohs(own.sin_port));
 		ready();
 		stay(NULL);
 	} else if (!strcmp(mode, "timer")) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gadget_core::{Futex, ProcessId, Thread, Threads, Wait};
 use gadget_signals::{ThreadReader, parse};
+use rustix::process::Pid;
 
 /// A running program; killed when dropped.
 pub(crate) struct Program {
@@ -77,6 +78,18 @@ impl Program {
 
     pub(crate) fn id(&self) -> ProcessId {
         identity(self.pid()).unwrap()
+    }
+
+    /// Lets it go on from where it waits for that.
+    pub(crate) fn go_on(&self) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::USR2).unwrap();
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Waits until none of its threads has run for a while.
