@@ -39,7 +39,7 @@ mod text;
 mod threads;
 
 #[cfg(feature = "bpf")]
-pub use bpf::{Kernel, ReclaimWatch, SyscallProfile};
+pub use bpf::{Kernel, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SyscallProfile};
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};

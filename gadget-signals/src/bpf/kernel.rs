@@ -4,11 +4,16 @@ use std::fs;
 
 use gadget_core::SignalError;
 use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{Func, Struct, Typedef};
+use libbpf_rs::btf::types::{Func, FuncProto, Struct, Typedef};
 use rustix::thread::{CapabilitySet, capabilities};
+
+use crate::Namespaces;
 
 /// Where the kernel describes its own types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// `PROC_PID_INIT_INO` and `PROC_TIME_INIT_INO` of the kernel's include/linux/proc_ns.h.
+const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+const HOST_TIME_NAMESPACE: u64 = 0xEFFF_FFFA;
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
 /// A kernel that takes BPF programs from us, and what it has for them.
@@ -49,6 +54,15 @@ impl Kernel {
         self.btf.type_by_name::<Typedef<'_>>(&format!("btf_trace_{name}")).is_some()
     }
 
+    /// How many arguments a tracepoint gives; none if there is no such tracepoint.
+    #[must_use]
+    pub fn arguments_of(&self, tracepoint: &str) -> Option<usize> {
+        let name = format!("btf_trace_{tracepoint}");
+        let prototype = self.btf.type_by_name::<Typedef<'_>>(&name)?.next_type()?.next_type()?;
+        // The first is the program's own.
+        FuncProto::try_from(prototype).ok()?.len().checked_sub(1)
+    }
+
     /// True if there is a function of this name, as programs may call some of.
     #[must_use]
     pub fn has_function(&self, name: &str) -> bool {
@@ -61,6 +75,34 @@ impl Kernel {
         self.btf
             .type_by_name::<Struct<'_>>(name)
             .is_some_and(|found| found.iter().any(|it| it.name.is_some_and(|name| name == field)))
+    }
+
+    /// The first of `functions` that this kernel lacks, as an error.
+    pub(super) fn needs_functions(&self, functions: &[&'static str]) -> Result<(), SignalError> {
+        match functions.iter().find(|name| !self.has_function(name)) {
+            Some(missing) => Err(SignalError::Unsupported { path: BTF.into(), needs: missing }),
+            None => Ok(()),
+        }
+    }
+
+    /// An error if this kernel has no `struct NAME`, as that which it gives to the programs of an iterator.
+    pub(super) fn needs_struct(&self, name: &'static str) -> Result<(), SignalError> {
+        if self.btf.type_by_name::<Struct<'_>>(name).is_some() {
+            return Ok(());
+        }
+        Err(SignalError::Unsupported { path: BTF.into(), needs: name })
+    }
+
+    /// An error where this process has other numbers for processes, or another time since boot, than the kernel's own.
+    pub(super) fn needs_host_namespaces(&self) -> Result<(), SignalError> {
+        let own = Namespaces::of("/proc", std::process::id())?.unwrap_or_default();
+        let differs = |found: Option<u64>, host| found.is_some_and(|found| found != host);
+        let needs = match () {
+            () if differs(own.pid, HOST_PID_NAMESPACE) => "the host's pid namespace",
+            () if differs(own.time, HOST_TIME_NAMESPACE) => "the host's time namespace",
+            () => return Ok(()),
+        };
+        Err(SignalError::Unsupported { path: "/proc/self/ns".into(), needs })
     }
 
     /// The first of `tracepoints` that this kernel lacks, as an error.
@@ -106,6 +148,8 @@ mod tests {
             return;
         };
         assert!(kernel.has_tracepoint("sched_switch") && !kernel.has_tracepoint("no_such_thing"));
+        assert_eq!(kernel.arguments_of("sched_process_exec"), Some(3));
+        assert_eq!(kernel.arguments_of("no_such_thing"), None);
         assert!(kernel.has_function("wake_up_process") && !kernel.has_function("no_such_thing"));
         assert!(kernel.has_field("task_struct", "tgid") && !kernel.has_field("task_struct", "no"));
         let error = kernel.needs_tracepoints(&["sched_switch", "no_such_thing"]).unwrap_err();

@@ -6,10 +6,12 @@
 
 mod cost;
 mod kernel;
+mod mapped;
 mod program;
 mod reclaim;
 mod record;
 mod ring;
+mod scan;
 mod seats;
 mod skel;
 mod syscalls;
@@ -17,4 +19,5 @@ mod targets;
 
 pub use kernel::Kernel;
 pub use reclaim::ReclaimWatch;
+pub use scan::{ProcessRecord, ProcessScan, ScanBy};
 pub use syscalls::SyscallProfile;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::mem;
+use std::slice;
 
 /// A record of plain integers in the order of its C header.
 ///
@@ -14,7 +15,19 @@ pub(super) unsafe trait Record: Copy + 'static {
         // SAFETY: there are as many bytes as the type is large, any of which are a value of it; it need not be aligned.
         Some(unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
+
+    /// Its bytes, for a program to read and write.
+    fn as_bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: it is as long as it is large, borrowed for as long as the bytes are; there is no padding, and any bytes that
+        // are written are a value of it.
+        unsafe { slice::from_raw_parts_mut((&raw mut *self).cast(), mem::size_of::<Self>()) }
+    }
 }
+
+// SAFETY: integers.
+unsafe impl Record for u32 {}
+// SAFETY: integers.
+unsafe impl Record for u64 {}
 
 /// Declares a record and, as a test, that the compiled program has it with the same fields in the same places.
 macro_rules! record {
@@ -77,9 +90,6 @@ pub(super) mod layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    // SAFETY: u64 is an integer.
-    unsafe impl Record for u64 {}
 
     #[test]
     fn a_record_that_was_cut_short_is_none() {
