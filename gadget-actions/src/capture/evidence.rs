@@ -48,12 +48,10 @@ pub(crate) fn capture(
     let mut record = Record { folder, until, got: Vec::new(), not: Vec::new() };
     record.write("incident.txt", incident(plan).as_bytes());
     // What takes no lock of the process comes first: a process that sleeps with that of its memory makes readers wait.
-    let threads = record.threads(target);
+    record.threads(target);
     record.embedder(plan, captures);
     record.runtime(plan, target, captures, timeout);
-    if let Some(threads) = threads {
-        record.user_stacks(target, &threads, captures);
-    }
+    record.user_stacks(target, captures);
     Ok(record.finish(target))
 }
 
@@ -79,14 +77,10 @@ impl Record {
         true
     }
 
-    fn threads(&mut self, target: &Target) -> Option<Threads> {
+    fn threads(&mut self, target: &Target) {
         let threads = match Threads::read(target) {
-            Ok(threads) if !threads.list.is_empty() => threads,
-            Ok(_) => return None,
-            Err(error) => {
-                self.not.push(format!("threads ({error})"));
-                return None;
-            }
+            Ok(threads) => threads,
+            Err(error) => return self.not.push(format!("threads ({error})")),
         };
         if self.write("threads.txt", threads.table().as_bytes()) {
             self.got.push(format!("{} threads", threads.list.len()));
@@ -100,7 +94,6 @@ impl Record {
             Err(Errno::ACCESS) => self.not.push("kernel stacks (CAP_SYS_ADMIN)".to_owned()),
             Err(error) => self.not.push(format!("kernel stacks ({error})")),
         }
-        Some(threads)
     }
 
     fn embedder(&mut self, plan: &Plan, captures: &Captures) {
@@ -135,7 +128,12 @@ impl Record {
         }
     }
 
-    fn user_stacks(&mut self, target: &Target, threads: &Threads, captures: &Captures) {
+    fn user_stacks(&mut self, target: &Target, captures: &Captures) {
+        // Looked at anew: a runtime that was asked for its dump has run since.
+        let Some(threads) = Threads::read(target).ok().filter(|threads| !threads.list.is_empty())
+        else {
+            return;
+        };
         let mut registers = |tid| {
             let source = captures.registers.as_ref()?;
             lock(source).registers(tid)
@@ -143,7 +141,7 @@ impl Record {
         let until = self.until;
         // Tables and symbols come from the process's own files: if one makes the unwinder panic, the rest stands.
         let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            user_stacks(target, threads, until, &mut registers)
+            user_stacks(target, &threads, until, &mut registers)
         }));
         let failed = match unwound {
             Ok(Ok(stacks)) => {

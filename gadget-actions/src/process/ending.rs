@@ -288,3 +288,33 @@ fn ask_tree(
     means.pool.extend(means.held.iter().map(|id| (plan, *id)));
     Ok(means.held.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Child, proc};
+
+    #[test]
+    fn what_does_not_die_is_reported_once_and_not_waited_for_any_longer() {
+        let child = Child::sleeping();
+        let who = Who::Process(Target::open(proc(), child.id()).unwrap());
+        // As if it had its signal, which it would die of.
+        let mut ending = Ending {
+            plan: PlanId(1),
+            who,
+            name: "stubborn".into(),
+            phase: Phase::Killed,
+            next: None,
+        };
+        let (mut pool, mut held) = (Pool::new(), Vec::new());
+        let mut means = Means { proc: proc(), hierarchies: None, pool: &mut pool, held: &mut held };
+        let start = Timestamp::from_secs(1_000);
+        for passed in [0, 1, 4] {
+            assert!(ending.advance(start + Duration::from_secs(passed), &mut means).is_none());
+        }
+        let over = ending.advance(start + DYING, &mut means).unwrap();
+        let Err(ActionError::System { attempt, source }) = over else { panic!("{over:?}") };
+        assert!(attempt.contains("still there 5 s after SIGKILL"), "{attempt}");
+        assert_eq!(source.kind(), io::ErrorKind::TimedOut);
+    }
+}

@@ -12,4 +12,5 @@ mod programs;
 mod stacks;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod uninterruptible;
 mod v2;

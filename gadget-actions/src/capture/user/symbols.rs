@@ -47,8 +47,8 @@ impl Image for File {
 /// What is known of an address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
-    /// The function, and how far into it.
-    function: Option<(String, u64)>,
+    /// The function, and how far into it, where that is known.
+    function: Option<(String, Option<u64>)>,
     /// The functions that were inlined there, the innermost first.
     pub(crate) inlined: Vec<String>,
     /// The file and the line of its source, with a space in front.
@@ -60,9 +60,11 @@ pub(crate) struct Known {
 impl Known {
     /// As text, of the address that is `further` on.
     pub(crate) fn text(&self, further: u64) -> String {
-        let function = self.function.iter();
-        let function: String =
-            function.map(|(name, within)| format!("{name}+{:#x} ", within + further)).collect();
+        let function = match &self.function {
+            Some((name, Some(within))) => format!("{name}+{:#x} ", within + further),
+            Some((name, None)) => format!("{name} "),
+            None => String::new(),
+        };
         match &self.place {
             Some((name, offset)) => {
                 format!("{function}({name}+{:#x}){}", offset + further, self.at)
@@ -118,7 +120,9 @@ fn name_in(copy: OwnedFd, addresses: &[(u64, u64)], names: &mut Names) {
         let (Some(symbol), Some(known)) = (symbol.as_sym(), names.get_mut(address)) else {
             continue;
         };
-        known.function = Some((line(&symbol.name), symbol.offset as u64));
+        // A function in several pieces has no beginning that could be counted from.
+        let offset = (symbol.addr != 0).then_some(symbol.offset as u64);
+        known.function = Some((line(&symbol.name), offset));
         // Inlined functions are told from the outside in, frames from the inside out.
         let inlined = symbol.inlined.iter().rev();
         known.inlined = inlined
