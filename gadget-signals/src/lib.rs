@@ -39,14 +39,16 @@ mod text;
 mod threads;
 
 #[cfg(feature = "bpf")]
-pub use bpf::{Kernel, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SyscallProfile};
+pub use bpf::{
+    BlockWatch, FaultWatch, Kernel, OomVictims, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SignalWatch, SyscallProfile, TcpWatch,
+};
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};
 pub use oom::OomWatch;
 pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
 pub use process::{Namespaces, ProcessFiles, Processes, runtime_of_exe, runtime_of_maps};
-pub use system::{HostCpuProvider, HostIoProvider, HostMemoryProvider};
+pub use system::{HostCpuProvider, HostFaults, HostIoProvider, HostMemoryProvider, HostTcp};
 pub use threads::{Candidate, Candidates, ProcWalk, Suspicion, ThreadReader, Waits};
 
 #[cfg(doctest)]

@@ -4,20 +4,32 @@
 //! Every provider probes the kernel, decides in plain code what it will use, says so in its `describe`, and loads only
 //! programs that this kernel takes. What is aggregated is read on a timer; only what calls for action wakes anybody.
 
+mod block;
 mod cost;
+mod faults;
 mod kernel;
 mod mapped;
+mod oom;
 mod program;
 mod reclaim;
 mod record;
 mod ring;
 mod scan;
 mod seats;
+mod signals;
 mod skel;
+mod subject;
 mod syscalls;
+mod tally;
 mod targets;
+mod tcp;
 
+pub use block::BlockWatch;
+pub use faults::FaultWatch;
 pub use kernel::Kernel;
+pub use oom::OomVictims;
 pub use reclaim::ReclaimWatch;
 pub use scan::{ProcessRecord, ProcessScan, ScanBy};
+pub use signals::SignalWatch;
 pub use syscalls::SyscallProfile;
+pub use tcp::TcpWatch;

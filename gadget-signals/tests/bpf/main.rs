@@ -1,6 +1,13 @@
 //! BPF providers on this host's kernel. Where it takes no programs from us, each test says so and counts as skipped.
 #![cfg(feature = "bpf")]
 
+mod block;
+mod faults;
+mod oom;
+mod places;
 mod reclaim;
+mod scan;
+mod signals;
 mod support;
 mod syscalls;
+mod tcp;

@@ -39,6 +39,15 @@ pub(crate) fn about(signals: &[Signal], cgroup: CgroupId) -> Vec<&Reading> {
 /// A child process that ends with the test.
 pub(crate) struct Process(pub(crate) Child);
 
+impl Process {
+    /// Gives a script that waits by `read` its line.
+    pub(crate) fn go(&mut self) {
+        use std::io::Write as _;
+        let mut input = self.0.stdin.take().unwrap();
+        input.write_all(b"\n").unwrap();
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -71,11 +80,19 @@ impl Group {
         fs::write(self.dir.join(file), bytes.to_string()).unwrap();
     }
 
+    /// A line of `memory.stat`, of this group alone.
+    pub(crate) fn stat(&self, key: &str) -> u64 {
+        let text = fs::read_to_string(self.dir.join("memory.stat")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("memory.stat has no {key}")).parse().unwrap()
+    }
+
     /// A shell command that runs in it.
     pub(crate) fn run(&self, script: &str) -> Process {
         let procs = self.dir.join("cgroup.procs");
         let script = format!("echo $$ > {} && {script}", procs.display());
-        Process(std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap())
+        let mut shell = std::process::Command::new("sh");
+        Process(shell.args(["-c", &script]).stdin(std::process::Stdio::piped()).spawn().unwrap())
     }
 }
 

@@ -8,6 +8,11 @@
     missing_docs
 )]
 
+pub(super) mod block;
+pub(super) mod faults;
+pub(super) mod oom;
 pub(super) mod reclaim;
 pub(super) mod scan;
+pub(super) mod signals;
 pub(super) mod syscalls;
+pub(super) mod tcp;
