@@ -8,6 +8,7 @@ use crate::bpf::record::record;
 
 record! {
     /// `struct scan_position`.
+    #[derive(Default)]
     Position = "scan_position" in crate::bpf::skel::scan::DATA {
         start_ns: u64, pid: u32, count: u32, more: u32, unused: u32,
     }
