@@ -263,7 +263,12 @@ fn threads() -> Threads {
     Threads {
         threads: waits.into_iter().map(thread).collect(),
         left_out: 1,
-        wakers: Wakers { signal_timers: Some(true), io_uring: Some(true), traced: Some(true) },
+        wakers: Wakers {
+            signal_timers: Some(true),
+            io_uring: Some(true),
+            traced: Some(true),
+            caught: Some(1),
+        },
         listeners: vec![Listener { address, queued: 1, limit: 2, still: Duration::new(3, 4) }],
     }
 }

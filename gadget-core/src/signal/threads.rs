@@ -35,6 +35,9 @@ pub struct Wakers {
     pub io_uring: Option<bool>,
     /// A debugger is attached (`TracerPid` in `status`).
     pub traced: Option<bool>,
+    /// The signals that it has handlers for, bit 0 for signal 1 (`SigCgt` in `status`): whoever sends one of them may have
+    /// a handler wake a thread.
+    pub caught: Option<u64>,
 }
 
 /// One thread at one look.

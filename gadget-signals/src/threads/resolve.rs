@@ -53,6 +53,7 @@ impl<'r> Look<'r> {
             signal_timers,
             io_uring: self.descriptors.io_uring,
             traced: self.status.map(|status| status.traced),
+            caught: self.status.map(|status| status.caught),
         }
     }
 

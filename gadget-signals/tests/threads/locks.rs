@@ -40,7 +40,12 @@ fn two_threads_that_hold_what_the_other_wants_are_a_cycle() {
     assert_eq!((joiner.joins, joiner.lock), (Some(first.tid), None));
     assert!(joiner.private && !joiner.timed);
     let none = Some(false);
-    assert_eq!(threads.wakers, Wakers { signal_timers: none, io_uring: none, traced: none });
+    let caught = threads.wakers.caught;
+    assert_eq!(
+        threads.wakers,
+        Wakers { signal_timers: none, io_uring: none, traced: none, caught }
+    );
+    assert!(caught.is_some());
     // Nothing of it moves.
     assert_eq!(program.look(), threads);
 }

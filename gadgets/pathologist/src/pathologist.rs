@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gadget_core::{
-    Gadget, Name, Outcome, Plan, Plans, ProcessId, Reading, Signal, Subject, Threads, Timestamp,
-    World,
+    Gadget, Name, Outcome, Plan, Plans, ProcessId, Reading, Runtime, Signal, Subject, Threads,
+    Timestamp, World,
 };
 
 use crate::case::Case;
@@ -175,7 +175,7 @@ impl Pathologist {
         together
     }
 
-    fn judge(&mut self, id: ProcessId) {
+    fn judge(&mut self, id: ProcessId, world: &World) {
         let together = self.together(id);
         let group: Vec<(ProcessId, &Look)> = together
             .iter()
@@ -192,6 +192,10 @@ impl Pathologist {
             reported: case.reported.as_ref(),
             peers: &self.peers,
             survived: case.treatment.survived,
+            runtime: world
+                .process(id)
+                .and_then(|process| process.identity.as_ref())
+                .map_or(Runtime::Native, |identity| identity.runtime),
             settings: &self.settings,
         };
         let (verdict, at) = (scene.judge(), look.at);
@@ -206,7 +210,7 @@ impl Pathologist {
     }
 
     /// Judges whatever was seen since the last time, and those who share locks with it.
-    fn judge_fresh(&mut self) {
+    fn judge_fresh(&mut self, world: &World) {
         let due: Vec<ProcessId> = self
             .cases
             .iter()
@@ -214,7 +218,7 @@ impl Pathologist {
             .map(|(&id, _)| id)
             .collect();
         for id in due {
-            self.judge(id);
+            self.judge(id, world);
         }
         // Those who hold what others wait for have to be seen too.
         let linked: Vec<ProcessId> =
@@ -300,7 +304,7 @@ impl Gadget for Pathologist {
             }
         }
         if std::mem::take(&mut self.fresh) {
-            self.judge_fresh();
+            self.judge_fresh(world);
         }
         if !self.cases.is_empty() {
             self.speak(now, world, plans);

@@ -55,6 +55,16 @@ fn idle_servers_are_left_alone() {
 }
 
 #[test]
+fn daemons_that_a_signal_gets_going_are_left_alone() {
+    let waiting = |count: u32| (10..10 + count).map(|tid| thread(tid, futex(1))).collect();
+    for count in [1, 5] {
+        let mut daemon = Actor::new(10, "daemon", waiting(count));
+        daemon.threads.wakers.caught = Some(1 << 14);
+        assert_eq!(left_alone(daemon), [""; 0]);
+    }
+}
+
+#[test]
 fn runtimes_that_tick_are_left_alone() {
     let threads = (10..31).map(|tid| thread(tid, futex(u64::from(tid)))).collect();
     let jvm = Actor::new(10, "java", threads).living(|_, threads| {

@@ -52,14 +52,6 @@ fn a_closed_set_is_ended_too() {
 }
 
 #[test]
-fn one_thread_that_may_wait_for_a_signal_is_reported_and_not_ended() {
-    let mut host =
-        Host::new(pathologist(), vec![Actor::new(10, "daemon", vec![thread(10, futex(0x10))])]);
-    host.run(0, 200);
-    assert_eq!((host.steps(), host.classes(10)), (vec![], vec!["stuck".to_owned()]));
-}
-
-#[test]
 fn without_anybody_who_captures_it_is_ended_a_little_later() {
     let mut host = Host::new(pathologist(), vec![abba(10)]);
     host.run(0, 120);

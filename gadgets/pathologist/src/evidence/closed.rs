@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gadget_core::{Futex, Wait};
+use gadget_core::{Futex, Runtime, Wait};
 
 use super::{Finding, Scene};
 use crate::graph::{Lock, TimeOfDay, push_queued};
@@ -13,6 +13,20 @@ const MOST_NAMED: usize = 4;
 /// The word of a lock on which somebody waits, in glibc, musl and Rust alike. That of a parked thread or of a semaphore is
 /// another.
 const CONTENDED: u32 = 2;
+/// Signals whose handlers wake nobody: faults, `SIGABRT`, `SIGPIPE` and `SIGXFSZ`, and the two that the C library keeps for
+/// itself.
+const WAKE_NOBODY: u64 = set(&[4, 5, 6, 7, 8, 11, 13, 25, 31, 32, 33]);
+/// `SIGINT`, which every Python has a handler for: it interrupts the main thread alone, and lets go of no lock.
+const INTERRUPT: u64 = set(&[2]);
+
+const fn set(signals: &[u32]) -> u64 {
+    let (mut set, mut at) = (0, 0);
+    while at < signals.len() {
+        set |= 1 << (signals[at] - 1);
+        at += 1;
+    }
+    set
+}
 
 impl Scene<'_> {
     /// Every thread waits without a time limit, in private memory or for the end of a sibling: none is left to wake another.
@@ -34,10 +48,13 @@ impl Scene<'_> {
         }
         let still = look.all_still()?;
         let cycle = self.graph.cycles().find(|cycle| cycle.is_for_good());
-        // One thread alone may have gone to sleep until a signal's handler wakes it, unless what it waits for is a lock.
-        let lone = waits.len() == 1
-            && cycle.is_none()
-            && waits.iter().all(|(_, futex)| futex.word != Some(CONTENDED));
+        // A handler may post a semaphore, which gets everybody going; it may not let go of a lock.
+        let is_lock = |futex: &Futex| {
+            futex.joins.is_some() || futex.lock.is_some() || futex.word == Some(CONTENDED)
+        };
+        if !waits.iter().all(|(_, futex)| is_lock(futex)) && self.may_be_signalled(waits.len()) {
+            return None;
+        }
         let statement = match cycle {
             Some(cycle) => cycle.sentence(Some(still), look.queued()),
             None => {
@@ -64,11 +81,18 @@ impl Scene<'_> {
             kind: EvidenceKind::ClosedSet,
             still,
             held: look.at.since(still),
-            sure: !lone && others.iter().all(|other| *other == Some(false)),
+            sure: wakers.caught.is_some() && others.iter().all(|other| *other == Some(false)),
             members: waits.len(),
             target: self.process,
             statement,
         })
+    }
+
+    /// It has a handler that may wake one of its threads.
+    fn may_be_signalled(&self, threads: usize) -> bool {
+        let caught = self.look.threads.wakers.caught.unwrap_or_default() & !WAKE_NOBODY;
+        let only_main = self.runtime == Runtime::Python && threads > 1;
+        caught & !if only_main { INTERRUPT } else { 0 } != 0
     }
 
     /// Only a thread of this process can wake it.
@@ -93,11 +117,10 @@ impl std::fmt::Display for Awaits<'_> {
 
 #[cfg(test)]
 mod tests {
-    use gadget_core::Wakers;
+    use gadget_core::{Runtime, Wait, Wakers};
 
     use crate::evidence::stage::{Stage, futex, joins, lock, timed, waits};
     use crate::state::{EvidenceKind, State};
-    use gadget_core::Wait;
 
     #[test]
     fn threads_that_only_they_could_wake_are_stuck_at_the_second_look() {
@@ -174,19 +197,29 @@ mod tests {
     }
 
     #[test]
-    fn one_thread_alone_may_wait_for_a_signal_unless_it_waits_for_a_lock() {
-        let sure = |word| {
+    fn a_handler_may_wake_what_waits_for_no_lock() {
+        let found = |caught: u64, word: u32, threads: u32, runtime: Runtime| {
             let mut stage = Stage::new(|stage| {
-                let mut wait = futex(0x1000);
-                if let Wait::Futex(futex) = &mut wait {
-                    futex.word = Some(word);
+                for tid in 10..10 + threads {
+                    let mut wait = futex(u64::from(tid));
+                    if let Wait::Futex(futex) = &mut wait {
+                        futex.word = Some(word);
+                    }
+                    stage.thread(tid, wait);
                 }
-                stage.thread(10, wait);
+                stage.threads.wakers.caught = Some(caught);
+                stage.runtime = runtime;
             });
             stage.look_at(0);
-            stage.look_at(20).finding.expect("it is a closed set").sure
+            stage.look_at(20).finding.is_some_and(|finding| finding.sure)
         };
-        assert!(sure(2) && !sure(0) && !sure(u32::MAX));
+        let (int, term, segv) = (1 << 1, 1 << 14, 1 << 10);
+        assert!(found(0, 0, 4, Runtime::Native) && found(segv, 0, 1, Runtime::Native));
+        assert!(!found(term, 0, 4, Runtime::Native) && !found(int, 0, 4, Runtime::Native));
+        assert!(found(int, 0, 4, Runtime::Python), "it interrupts the main thread alone");
+        assert!(!found(int, 0, 1, Runtime::Python), "which is all there is");
+        assert!(!found(int | term, 0, 4, Runtime::Python));
+        assert!(found(int | term, 2, 4, Runtime::Native), "no handler lets go of a lock");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod unanswered;
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use gadget_core::{ProcessId, Timestamp, Wait};
+use gadget_core::{ProcessId, Runtime, Timestamp, Wait};
 
 use crate::config::PathologistSettings;
 use crate::graph::LockGraph;
@@ -74,6 +74,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) peers: &'a Peers,
     /// It was told to end, and did not.
     pub(crate) survived: bool,
+    /// What it seems to run on.
+    pub(crate) runtime: Runtime,
     pub(crate) settings: &'a PathologistSettings,
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gadget_core::{
-    Futex, FutexAddress, Listener, Lock, LockKind, ProcessId, RuntimeReport, Thread, ThreadId,
-    Threads, Timestamp, Wait, Wakers,
+    Futex, FutexAddress, Listener, Lock, LockKind, ProcessId, Runtime, RuntimeReport, Thread,
+    ThreadId, Threads, Timestamp, Wait, Wakers,
 };
 
 use super::{Peers, Reported, Scene, Verdict};
@@ -18,6 +18,7 @@ pub(crate) const START: Timestamp = Timestamp::from_secs(1_000);
 
 pub(crate) struct Stage {
     pub(crate) threads: Threads,
+    pub(crate) runtime: Runtime,
     look: Option<Look>,
     reported: Option<Reported>,
     peers: Peers,
@@ -26,10 +27,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(set: impl FnOnce(&mut Self)) -> Self {
-        let wakers =
-            Wakers { signal_timers: Some(false), io_uring: Some(false), traced: Some(false) };
+        let none = Some(false);
+        let wakers = Wakers { signal_timers: none, io_uring: none, traced: none, caught: Some(0) };
         let mut stage = Self {
             threads: Threads { wakers, ..Threads::default() },
+            runtime: Runtime::Native,
             look: None,
             reported: None,
             peers: Peers::default(),
@@ -95,6 +97,7 @@ impl Stage {
             reported: self.reported.as_ref(),
             peers: &self.peers,
             survived: false,
+            runtime: self.runtime,
             settings: &PathologistSettings::default(),
         };
         self.verdict = scene.judge();

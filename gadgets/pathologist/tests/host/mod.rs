@@ -31,8 +31,8 @@ pub(crate) struct Actor {
 impl Actor {
     /// A process with these threads, which stay as they are.
     pub(crate) fn new(pid: u32, comm: &'static str, threads: Vec<Thread>) -> Self {
-        let wakers =
-            Wakers { signal_timers: Some(false), io_uring: Some(false), traced: Some(false) };
+        let none = Some(false);
+        let wakers = Wakers { signal_timers: none, io_uring: none, traced: none, caught: Some(0) };
         Self {
             id: ProcessId { pid, start: u64::from(pid) },
             comm,
