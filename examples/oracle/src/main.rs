@@ -1,27 +1,33 @@
 //! The Oracle as a program: watches this host, forecasts, and acts when told to.
 
 mod cli;
-mod ledger;
-mod programs;
 mod say;
-mod watch;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Asked, Cli};
+use gadget_example_common::Program;
+use gadget_oracle::Oracle;
+use gadget_signals::HostProviders;
+
+const NAME: &str = "oracle";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        None => watch::watch(&cli.watch).map(|()| ExitCode::SUCCESS),
-        Some(Command::Policy) => ledger::print(gadget_core::REFERENCE_POLICY),
-        Some(Command::Ledger(command)) => ledger::read(&command),
-        Some(Command::Approve(answer)) => ledger::answer(&answer, true),
-        Some(Command::Decline(answer)) => ledger::answer(&answer, false),
+    let Cli { command, asked } = Cli::parse();
+    gadget_example_common::run(NAME, command, || watch(&asked))
+}
+
+fn watch(asked: &Asked) -> anyhow::Result<()> {
+    let program = Program {
+        name: NAME,
+        gadget: Oracle::builder().build()?,
+        tongue: say::Forecasts::default(),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("oracle: {error:#}");
-        ExitCode::from(1)
-    })
+    let providers = || {
+        let subtrees: Vec<&str> = asked.cgroup.iter().map(String::as_str).collect();
+        HostProviders::for_memory(&subtrees).context("cannot read this host")
+    };
+    program.run(&asked.watch, providers, |backend| backend)
 }

@@ -12,7 +12,7 @@ use crate::watch::APPROVALS;
 /// What `ledger verify` exits with when a record was changed or is missing.
 const CHANGED: u8 = 3;
 
-pub(crate) fn read(command: &LedgerCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn read(name: &str, command: &LedgerCommand) -> anyhow::Result<ExitCode> {
     match command {
         LedgerCommand::Show { dir, json } => {
             let mut out = io::stdout().lock();
@@ -44,7 +44,7 @@ pub(crate) fn read(command: &LedgerCommand) -> anyhow::Result<ExitCode> {
             )),
             Err(error @ LedgerError::Io { .. }) => Err(error.into()),
             Err(error) => {
-                eprintln!("oracle: {:#}", anyhow::Error::from(error));
+                eprintln!("{name}: {:#}", anyhow::Error::from(error));
                 Ok(ExitCode::from(CHANGED))
             }
         },

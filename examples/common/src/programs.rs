@@ -23,7 +23,7 @@ use serde::Deserialize;
 /// ```
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Programs {
+pub struct Programs {
     restart: BTreeMap<String, Vec<String>>,
     collector: BTreeMap<String, How>,
     hook: BTreeMap<String, Vec<String>>,
@@ -36,36 +36,53 @@ enum How {
     Command(Vec<String>),
 }
 
-/// The backend, with the programs that the file at `path` names, if there is one.
-pub(crate) fn backend(path: Option<&Path>) -> Result<Linux> {
-    let Some(path) = path else { return Ok(gadget_actions::linux()) };
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&text).map(LinuxBuilder::build).with_context(|| format!("cannot use {}", path.display()))
-}
+impl Programs {
+    /// What the file at `path` names; nothing without one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that holds something else.
+    pub fn load(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
+    }
 
-fn parse(text: &str) -> Result<LinuxBuilder> {
-    let programs: Programs = toml::from_str(text)?;
-    let mut builder = Linux::builder();
-    for (name, argv) in programs.restart {
-        builder = builder.restart(name, Argv::new(argv)?);
+    /// What can be restarted by name.
+    pub fn restartable(&self) -> impl Iterator<Item = &str> {
+        self.restart.keys().map(String::as_str)
     }
-    for (executable, how) in programs.collector {
-        let how = match how {
-            How::Signal(signal) => Collector::Signal(signal),
-            How::Command(argv) => Collector::Command(Argv::new(argv)?),
-        };
-        builder = builder.collector(executable, how);
+
+    /// The backend, with these programs.
+    ///
+    /// # Errors
+    /// A program without an absolute path.
+    pub fn backend(self) -> Result<LinuxBuilder> {
+        let mut builder = Linux::builder();
+        for (name, argv) in self.restart {
+            builder = builder.restart(name, Argv::new(argv)?);
+        }
+        for (executable, how) in self.collector {
+            let how = match how {
+                How::Signal(signal) => Collector::Signal(signal),
+                How::Command(argv) => Collector::Command(Argv::new(argv)?),
+            };
+            builder = builder.collector(executable, how);
+        }
+        for (name, argv) in self.hook {
+            builder = builder.hook(name, Argv::new(argv)?);
+        }
+        Ok(builder)
     }
-    for (name, argv) in programs.hook {
-        builder = builder.hook(name, Argv::new(argv)?);
-    }
-    Ok(builder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<LinuxBuilder> {
+        toml::from_str::<Programs>(text)?.backend()
+    }
 
     fn error(text: &str) -> String {
         format!("{:#}", parse(text).expect_err("it is refused"))
@@ -81,6 +98,12 @@ mod tests {
         assert!(
             error("[collector]\nnode = true\n").contains("a signal's number or an argument list")
         );
+    }
+
+    #[test]
+    fn what_can_be_restarted_has_a_name() {
+        let programs: Programs = toml::from_str("[restart]\nb = [\"/b\"]\na = [\"/a\"]\n").unwrap();
+        assert_eq!(programs.restartable().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]
