@@ -40,7 +40,8 @@ mod threads;
 
 #[cfg(feature = "bpf")]
 pub use bpf::{
-    BlockWatch, FaultWatch, Kernel, OomVictims, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SignalWatch, SyscallProfile, TcpWatch,
+    BlockWatch, FaultWatch, Kernel, KernelProviders, OomVictims, ProcessRecord, ProcessScan,
+    ReclaimWatch, ScanBy, SignalWatch, SyscallProfile, TcpWatch,
 };
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;

@@ -1,0 +1,155 @@
+//! The kernel's providers that fit this host, chosen and explained.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use gadget_core::{SignalError, SignalProvider};
+
+use super::{BlockWatch, FaultWatch, OomVictims, ReclaimWatch, SignalWatch, TcpWatch};
+use crate::cgroup::CgroupLayout;
+use crate::host::Chosen;
+use crate::oom::OomWatch;
+use crate::system::{HostFaults, HostIoProvider, HostTcp};
+
+/// How often counters are read. Reading all of them at rest costs about 0.1 ms.
+const COUNTERS: Duration = Duration::from_secs(2);
+/// For those that wake by themselves.
+const WAKES: Duration = Duration::from_secs(1);
+/// What the kernel or its verifier said is cut to this many characters in a line for a person.
+const SAID: usize = 160;
+
+/// All providers that look into the kernel, each by BPF where this host lets us and by files else, with what was decided.
+///
+/// ```
+/// let providers = gadget_signals::KernelProviders::host();
+/// for chosen in &providers.chosen {
+///     println!("{} every {:?}: {}", chosen.provider.name(), chosen.every, chosen.decided);
+/// }
+/// for line in &providers.missing {
+///     println!("{line}");
+/// }
+/// ```
+pub struct KernelProviders {
+    /// The providers.
+    pub chosen: Vec<Chosen>,
+    /// What this host does not offer, and what exactly it would need; one line for each provider that fell back or is left out.
+    pub missing: Vec<String>,
+}
+
+impl KernelProviders {
+    /// For this host.
+    #[must_use]
+    pub fn host() -> Self {
+        Self::of(CgroupLayout::detect().ok().as_ref())
+    }
+
+    /// For this host, whose cgroups are those of `layout`; without one, of the unified hierarchy.
+    #[must_use]
+    pub fn of(layout: Option<&CgroupLayout>) -> Self {
+        let mut found = Self { chosen: Vec::new(), missing: Vec::new() };
+        if let Some(it) = found.got("reclaim", ReclaimWatch::host(layout)) {
+            let decided = it.describe();
+            found.add(it, WAKES, decided);
+        }
+        match found.got("block-latency", BlockWatch::host(layout)) {
+            Some(it) => {
+                let decided = it.describe();
+                found.add(it, COUNTERS, decided);
+            }
+            None => found.fall_back("bytes of /proc/diskstats, no times", HostIoProvider::host()),
+        }
+        match found.got("page-faults", FaultWatch::host(layout)) {
+            Some(it) => {
+                let decided = it.describe();
+                found.add(it, COUNTERS, decided);
+            }
+            None => found.fall_back("/proc/vmstat, the host alone", HostFaults::host()),
+        }
+        match found.got("tcp", TcpWatch::host()) {
+            Some(it) => {
+                let decided = it.describe();
+                found.add(it, COUNTERS, decided);
+            }
+            None => found.fall_back("/proc/net/snmp and netstat, no owners", HostTcp::host()),
+        }
+        match found.got("oom-victims", OomVictims::host()) {
+            Some(it) => {
+                let decided = it.describe();
+                found.add(it, WAKES, decided);
+            }
+            None => found.fall_back("/proc/vmstat, how many alone", OomWatch::at("/proc", layout)),
+        }
+        if let Some(it) = found.got("signals", SignalWatch::host()) {
+            let decided = it.describe();
+            found.add(it, COUNTERS, decided);
+        }
+        found
+    }
+
+    fn add(&mut self, provider: impl SignalProvider + 'static, every: Duration, decided: String) {
+        self.chosen.push(Chosen { provider: Box::new(provider), every, decided });
+    }
+
+    fn fall_back(
+        &mut self,
+        by: &str,
+        provider: Result<impl SignalProvider + 'static, SignalError>,
+    ) {
+        if let Some(provider) = self.got(by, provider) {
+            self.add(provider, COUNTERS, by.to_owned());
+        }
+    }
+
+    fn got<T>(&mut self, what: &str, result: Result<T, SignalError>) -> Option<T> {
+        result.map_err(|error| self.missing.push(format!("without {what}: {}", said(&error)))).ok()
+    }
+}
+
+/// An error with its cause, in one line of bounded length.
+fn said(error: &SignalError) -> String {
+    let Some(cause) = error.source() else { return error.to_string() };
+    let cause = cause.to_string().replace('\n', "; ");
+    let cut = cause.char_indices().nth(SAID).map_or("", |_| "...");
+    format!("{error}: {}{cut}", cause.chars().take(SAID).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::testing::readings;
+
+    #[test]
+    fn each_is_there_or_has_a_fallback_or_says_what_it_needs() {
+        let mut providers = KernelProviders::host();
+        let names: Vec<_> = providers.chosen.iter().map(|it| it.provider.name()).collect();
+        let missing = |what: &str| {
+            providers.missing.iter().any(|it| it.starts_with(&format!("without {what}: ")))
+        };
+        for what in ["reclaim", "block-latency", "page-faults", "tcp", "oom-victims", "signals"] {
+            let there = providers
+                .chosen
+                .iter()
+                .any(|it| it.provider.name() == what && it.decided.starts_with("BPF"));
+            assert!(there != missing(what), "{what}: {names:?} {:?}", providers.missing);
+        }
+        // These have one that needs no BPF, on any Linux.
+        assert!(names.contains(&"tcp") && names.contains(&"page-faults"), "{names:?}");
+        for chosen in &mut providers.chosen {
+            assert!(!chosen.decided.is_empty() && chosen.every > Duration::ZERO);
+            readings(&mut *chosen.provider);
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_its_cause() {
+        let source = io::Error::other(format!("no\n{}", "x".repeat(1000)));
+        let error = SignalError::Program { attempt: "load", provider: "tcp", source };
+        let line = said(&error);
+        assert!(line.starts_with("cannot load the programs of tcp: no; xxx"), "{line}");
+        assert!(line.ends_with("x...") && line.len() < 250);
+        let error = SignalError::Missing { what: "it", capability: "CAP_BPF" };
+        assert_eq!(said(&error), error.to_string());
+    }
+}
