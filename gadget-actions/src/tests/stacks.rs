@@ -9,13 +9,12 @@ use gadget_core::{Step, Subject, Timestamp};
 use crate::linux::Linux;
 use crate::testing::{Child, act, eventually, finish, plan, threads_in_futex};
 
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/abba.c");
-
-/// Compiles the deadlock with these options; none, and says so, where there is no compiler.
-fn compiled(dir: &Path, options: &[&str]) -> Option<PathBuf> {
-    let program = dir.join("abba");
+/// Compiles a program of `testdata` with these options; none, and says so, where there is no compiler.
+fn compiled(source: &str, dir: &Path, options: &[&str]) -> Option<PathBuf> {
+    let program = dir.join(source.trim_end_matches(".c"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(source);
     let mut gcc = Command::new("gcc");
-    gcc.args(options).arg("-o").arg(&program).args([SOURCE, "-pthread"]);
+    gcc.args(options).arg("-o").arg(&program).arg(source).arg("-pthread");
     let done = gcc.status().is_ok_and(|status| status.success());
     if !done {
         eprintln!("SKIPPED: there is no gcc; capture/user tests unwinding on the test's own stack");
@@ -27,19 +26,23 @@ fn compiled(dir: &Path, options: &[&str]) -> Option<PathBuf> {
 fn stacks(program: &Path) -> [String; 3] {
     let child = Child::script(&format!("exec {}", program.display()));
     eventually("all three wait", || threads_in_futex(child.pid()) == 3);
+    let stacks: [String; 3] = captured(&child).try_into().unwrap();
+    assert!(stacks[0].starts_with(&format!("thread {} \"abba\", state S, in ", child.pid())));
+    stacks
+}
+
+/// The user stacks of a process, a thread each.
+fn captured(child: &Child) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let mut linux = Linux::builder().capture(dir.path()).build();
-    let plan = plan(Step::CaptureStacks, Subject::Process(child.id()), "abba");
+    let plan = plan(Step::CaptureStacks, Subject::Process(child.id()), "stuck");
     act(&mut linux, &plan).unwrap();
     let results = finish(&mut linux, Timestamp::from_secs(2_000), Duration::from_millis(10));
     let [Ok(effect)] = &results[..] else { panic!("{results:?}") };
-    assert!(effect.summary.contains("3 user stacks"), "{effect:?}");
+    assert!(effect.summary.contains(" user stacks"), "{effect:?}");
     let folder = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
     let text = std::fs::read_to_string(folder.join("user-stacks.txt")).unwrap();
-    let stacks: Vec<_> = text.split("\n\n").map(str::to_owned).filter(|s| !s.is_empty()).collect();
-    let stacks: [String; 3] = stacks.try_into().unwrap();
-    assert!(stacks[0].starts_with(&format!("thread {} \"abba\", state S, in ", child.pid())));
-    stacks
+    text.split("\n\n").map(str::to_owned).filter(|stack| !stack.is_empty()).collect()
 }
 
 /// True if the text holds each of `parts`, in this order.
@@ -59,7 +62,7 @@ fn stacks_name_the_functions_of_a_deadlock_and_their_lines() {
     // With and without frame pointers, which the kernel does not show; and with no index of the unwind tables.
     for options in [&["-g", "-O0"][..], &["-g", "-O2"], &["-g", "-O2", "-static"]] {
         let dir = tempfile::tempdir().unwrap();
-        let Some(program) = compiled(dir.path(), options) else { return };
+        let Some(program) = compiled("abba.c", dir.path(), options) else { return };
         let [main, a, b] = &stacks(&program);
         assert!(
             in_order(main, &["#0", " main+0x", "(abba+0x", "abba.c:41", "_start+0x"]),
@@ -79,7 +82,7 @@ fn stacks_name_the_functions_of_a_deadlock_and_their_lines() {
 fn a_stripped_program_has_modules_with_offsets_and_what_is_not_sure_is_marked() {
     for (options, sure) in [(["-O2", "-s"], true), (["-O0", "-s"], false)] {
         let dir = tempfile::tempdir().unwrap();
-        let Some(program) = compiled(dir.path(), &options) else { return };
+        let Some(program) = compiled("abba.c", dir.path(), &options) else { return };
         let [_, a, b] = &stacks(&program);
         let (lock, libc, abba) = ("pthread_mutex_lock+0x", " (libc.so.6+0x", " (abba+0x");
         assert!(in_order(a, &[lock, libc, abba, abba, libc]) && !a.contains("take"), "{a}");
@@ -89,5 +92,21 @@ fn a_stripped_program_has_modules_with_offsets_and_what_is_not_sure_is_marked() 
         assert!(in_order(b, &[lock, libc, abba, libc]), "{b}");
         let (own, caller) = b.split_once(abba).unwrap();
         assert!(!own.contains('?') && caller.contains("? 0x") != sure, "{b}");
+    }
+}
+
+#[test]
+fn a_stack_goes_on_behind_a_signal_handler() {
+    for (option, sure) in [("-O0", false), ("-O2", true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(program) = compiled("signal.c", dir.path(), &["-g", option]) else { return };
+        let child = Child::script(&format!("exec {}", program.display()));
+        let call = || std::fs::read_to_string(format!("/proc/{}/syscall", child.pid())).unwrap();
+        eventually("it pauses", || call().starts_with(&format!("{} ", libc::SYS_pause)));
+        let stacks = captured(&child);
+        let calls = [" handler+0x", " signal.c:1", " interrupted+0x", " signal.c:17", " main+0x"];
+        assert!(in_order(&stacks[0], &calls), "{option}: {}", stacks[0]);
+        // A handler that needs the frame pointer was called by nobody who could prove it.
+        assert_eq!(!stacks[0].contains("? 0x"), sure, "{option}: {}", stacks[0]);
     }
 }

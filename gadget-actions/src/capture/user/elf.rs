@@ -2,9 +2,6 @@
 //!
 //! The file is whatever the process has mapped: nothing in it is trusted, and what is read of it is bounded.
 
-use std::ops::Range;
-use std::sync::Arc;
-
 /// Reads from an image: at this offset, this many bytes at most; fewer at its end.
 pub trait Image {
     /// The bytes; none for an error.
@@ -45,42 +42,18 @@ pub struct Elf {
     sections: (u64, u16, u16),
 }
 
-/// A table, and the addresses it stands at by the file's own reckoning.
+/// A table, and the address it stands at by the file's own reckoning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The addresses.
-    pub addresses: Range<u64>,
+    /// The address.
+    pub address: u64,
     /// What stands there.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Vec<u8>,
 }
 
 impl Table {
-    fn new(address: u64, bytes: Vec<u8>) -> Option<Self> {
-        let end = address.checked_add(bytes.len() as u64)?;
-        Some(Self { addresses: address..end, bytes: bytes.into() })
-    }
-
-    /// Where the function begins that `address` is in, if this is `.eh_frame_hdr`: by its table of functions, sorted, each
-    /// with 4 bytes for its beginning and 4 for its entry, both counted from where the index stands.
-    #[must_use]
-    pub fn function(&self, address: u64) -> Option<u64> {
-        // The number of functions takes 4 bytes, after the address of `.eh_frame`. No linker writes another form.
-        if self.bytes.get(2..4)? != [0x03, 0x3b] {
-            return None;
-        }
-        let count = usize::try_from(u32_at(&self.bytes, 8)?).ok()?;
-        let entries = self.bytes.get(12..)?;
-        let entries = entries.get(..count.checked_mul(8)?)?;
-        let begin = |entry: usize| {
-            let relative = i64::from(u32_at(entries, entry * 8)?.cast_signed());
-            Some(self.addresses.start.wrapping_add_signed(relative))
-        };
-        let (mut from, mut to) = (0, count);
-        while from < to {
-            let middle = from.midpoint(to);
-            if begin(middle)? <= address { from = middle + 1 } else { to = middle }
-        }
-        begin(from.checked_sub(1)?)
+    fn new(address: u64, bytes: Vec<u8>) -> Self {
+        Self { address, bytes }
     }
 }
 
@@ -139,7 +112,7 @@ impl Elf {
     pub fn unwind_tables<I: Image + ?Sized>(&self, image: &I) -> Option<(Option<Table>, Table)> {
         self.indexed(image).map(|(index, frames)| (Some(index), frames)).or_else(|| {
             let Section { address, offset, size } = self.section(image, ".eh_frame")?;
-            Some((None, Table::new(address, read(image, offset, size)?)?))
+            Some((None, Table::new(address, read(image, offset, size)?)))
         })
     }
 
@@ -161,7 +134,7 @@ impl Elf {
         let skip = frames - load.address;
         // Where the section ends is not said; the index says where each entry is.
         let frame_bytes = read(image, load.offset.checked_add(skip)?, load.in_file - skip)?;
-        Some((Table::new(index.address, bytes)?, Table::new(frames, frame_bytes)?))
+        Some((Table::new(index.address, bytes), Table::new(frames, frame_bytes)))
     }
 
     /// True if it has a section of this name; false if that cannot be read.
@@ -219,16 +192,8 @@ mod tests {
         let mut unindexed = elf.clone();
         unindexed.segments.retain(|segment| segment.kind != PT_GNU_EH_FRAME);
         let (none, section) = unindexed.unwind_tables(&image[..]).unwrap();
-        assert_eq!((none, section.addresses.start), (None, frames.addresses.start));
+        assert_eq!((none, section.address), (None, frames.address));
         assert!(frames.bytes.starts_with(&section.bytes));
-        // Functions are where their symbols say.
-        let us = our_own_program_says_how_to_unwind_it as fn() as usize as u64;
-        let maps = std::fs::read("/proc/self/maps").unwrap();
-        let maps = super::super::parse_maps(&maps);
-        let mapping = super::super::maps::at(&maps, us).unwrap();
-        let bias = elf.bias(mapping.start, mapping.offset).unwrap();
-        assert_eq!(index.function(us - bias + 1), Some(us - bias));
-        assert_eq!(index.function(0), None);
         // The table holds at least the number of functions, and the frames begin with a common information entry.
         assert!(index.bytes.len() > 1_000 && frames.bytes.len() > index.bytes.len());
         assert_eq!(u32_at(&frames.bytes, 4), Some(0));

@@ -18,6 +18,9 @@ use crate::process::Target;
 /// The largest file whose symbols are read.
 const MAX_FILE: u64 = 128 << 20;
 
+/// The largest whose debug information is read too: what it says of lines may unfold to forty times its size.
+const MAX_DEBUG: i64 = 64 << 20;
+
 /// The most files whose symbols are read.
 const MAX_FILES: usize = 64;
 
@@ -69,7 +72,7 @@ impl Known {
             Some((name, offset)) => {
                 format!("{function}({name}+{:#x}){}", offset + further, self.at)
             }
-            None => "(no file)".to_owned(),
+            None => "(code without a file)".to_owned(),
         }
     }
 }
@@ -111,7 +114,8 @@ fn name_in(copy: OwnedFd, addresses: &[(u64, u64)], names: &mut Names) {
         let names = [".gnu_debuglink", ".gnu_debugaltlink", ".debug_sup"];
         names.iter().any(|name| elf.has_section(&image, name))
     };
-    source.debug_syms = !Elf::parse(&image).is_none_or(elsewhere);
+    let small = fstat(&image.0).is_ok_and(|found| found.st_size <= MAX_DEBUG);
+    source.debug_syms = small && !Elf::parse(&image).is_none_or(elsewhere);
     let symbolizer = Symbolizer::builder().enable_auto_reload(false).build();
     let offsets: Vec<u64> = addresses.iter().map(|(_, offset)| *offset).collect();
     let source = Source::Elf(source);

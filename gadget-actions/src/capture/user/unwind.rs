@@ -6,15 +6,13 @@
 //! function, else such frames are guesses.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
-use framehop::{ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _};
+use gimli::UnwindContext;
 
-use super::elf::{Elf, Image, Table};
 use super::maps::{self, Mapping};
 use super::memory::{InMemory, Memory, Stack};
 use super::symbols;
+use super::tables::{Rule, Step, Tables};
 use crate::capture::UserRegisters;
 use crate::process::Target;
 
@@ -26,9 +24,6 @@ const SEARCH: u64 = 4096;
 
 /// The most bytes of unwind tables that are held.
 const MAX_TABLES: usize = 128 << 20;
-
-/// Stands for a frame pointer that is not known: no address of user space, so that to read there fails.
-const UNKNOWN: u64 = 0x7ead_0000_0000_0000;
 
 /// One frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +54,12 @@ pub(crate) enum End {
     Full,
 }
 
-/// What to add to the addresses of a file, and the index of its tables.
-type Tables = (u64, Option<Table>);
-
-/// What was found by looking.
+/// A caller.
 #[derive(Clone, Copy, Debug)]
-struct Found {
-    registers: UnwindRegsX86_64,
+struct Caller {
+    registers: UserRegisters,
+    /// It called; false for what a signal interrupted.
+    called: bool,
     sure: bool,
 }
 
@@ -80,17 +74,18 @@ pub(crate) struct Unwinding<'a> {
     target: &'a Target,
     memory: &'a Memory,
     maps: &'a [Mapping],
-    unwinder: UnwinderX86_64<Arc<[u8]>>,
-    cache: CacheX86_64,
-    /// The mappings that were looked at, by their start, and their tables if they have any.
-    covered: HashMap<u64, Option<Tables>>,
+    /// The mappings of code that were looked at, by their start, and their tables if they have any.
+    tables: HashMap<u64, Option<Tables>>,
+    /// The addresses that were looked at, with the rule for each if there is one.
+    rules: HashMap<u64, Option<Rule>>,
+    context: UnwindContext<usize>,
     held: usize,
 }
 
 impl<'a> Unwinding<'a> {
     pub(crate) fn new(target: &'a Target, memory: &'a Memory, maps: &'a [Mapping]) -> Self {
-        let (unwinder, cache) = (UnwinderX86_64::new(), CacheX86_64::new());
-        Self { target, memory, maps, unwinder, cache, covered: HashMap::new(), held: 0 }
+        let (tables, rules, context) = (HashMap::new(), HashMap::new(), UnwindContext::new());
+        Self { target, memory, maps, tables, rules, context, held: 0 }
     }
 
     /// The frames from where the thread is outwards.
@@ -101,70 +96,69 @@ impl<'a> Unwinding<'a> {
         };
         // The red zone below the stack pointer belongs to it (System V ABI for x86-64, 3.2.2).
         let stack = Stack::new(self.memory, from.sp.saturating_sub(128)..stack.end);
-        let mut registers = UnwindRegsX86_64::new(from.pc, from.sp, from.fp.unwrap_or(UNKNOWN));
-        let mut at = FrameAddress::from_instruction_pointer(from.pc);
+        let (mut at, mut last) = (from, frames[0]);
         while frames.len() < MAX_FRAMES {
-            let before = registers;
-            let by_tables = self.covers(at.address_for_lookup()).then(|| {
-                let mut word = |address| stack.word(address).ok_or(());
-                self.unwinder.unwind_frame(at, &mut registers, &mut self.cache, &mut word)
-            });
-            let (pc, sure) = match by_tables {
-                Some(Ok(None)) => return (frames, End::Bottom),
-                Some(Ok(Some(pc))) if self.is_code(pc) && registers.sp() > before.sp() => {
-                    (pc, true)
-                }
-                by_tables => {
-                    let inner = by_tables.and_then(|_| self.function_at(at.address_for_lookup()));
-                    let Some(found) = self.search(&stack, before.sp(), inner) else {
-                        return (frames, End::Lost);
-                    };
-                    registers = found.registers;
-                    (registers.ip(), found.sure)
-                }
+            let caller = match self.caller(at, last.inside(), &stack) {
+                Ok(caller) => caller,
+                Err(end) => return (frames, end),
             };
-            let guess = !sure || frames.last().is_some_and(|last| last.guess);
-            frames.push(Frame { pc, caller: true, guess });
-            let Some(next) = FrameAddress::from_return_address(pc) else {
-                return (frames, End::Lost);
-            };
-            at = next;
+            at = caller.registers;
+            let guess = last.guess || !caller.sure;
+            last = Frame { pc: at.pc, caller: caller.called, guess };
+            frames.push(last);
         }
         (frames, End::Full)
+    }
+
+    /// Who called the function that is left at `at`, by an instruction that holds `inside`.
+    fn caller(&mut self, at: UserRegisters, inside: u64, stack: &Stack<'_>) -> Result<Caller, End> {
+        let rule = self.rule(inside);
+        let tables =
+            maps::at(self.maps, inside).and_then(|mapping| self.tables.get(&mapping.start));
+        let step = rule.as_ref().zip(tables.and_then(Option::as_ref));
+        let step = step.map_or(Step::Nowhere, |(rule, tables)| tables.apply(rule, at, stack));
+        match step {
+            Step::Bottom => Err(End::Bottom),
+            Step::Caller(registers) if self.is_code(registers.pc) && registers.sp > at.sp => {
+                let called = !rule.is_some_and(|rule| rule.signal);
+                Ok(Caller { registers, called, sure: true })
+            }
+            // Without a rule, or with one that was not right, nothing says that it was called at all.
+            Step::NoFramePointer => self.search(stack, at.sp, rule.as_ref()).ok_or(End::Lost),
+            _ => self.search(stack, at.sp, None).ok_or(End::Lost),
+        }
     }
 
     fn is_code(&self, address: u64) -> bool {
         maps::at(self.maps, address.saturating_sub(1)).is_some_and(|mapping| mapping.exec)
     }
 
-    /// The return address of the function that begins at `inner`: the first from `sp` on behind a call that goes there. Where
-    /// none is, or where the function begins is not known, it is a guess: the first that there is, or better one of the next
-    /// below which a frame pointer seems to be saved.
-    fn search(&self, stack: &Stack<'_>, sp: u64, inner: Option<u64>) -> Option<Found> {
-        let words = (0..SEARCH).map_while(|word| sp.checked_add(8 * word));
-        let mut guess: Option<Found> = None;
-        let mut guesses = 0;
-        for at in words {
+    /// The return address of the function that `inner` is the rule of: the first from `sp` on behind a call that goes there.
+    /// Where none is, or the function is not known, it is a guess: the first return address that there is, or better one of
+    /// the next, below which a frame pointer seems to be saved.
+    fn search(&self, stack: &Stack<'_>, sp: u64, inner: Option<&Rule>) -> Option<Caller> {
+        let (mut guess, mut guesses) = (None::<Caller>, 0);
+        for at in (0..SEARCH).map_while(|word| sp.checked_add(8 * word)) {
             let Some(pc) = stack.word(at) else { break };
-            if !self.is_code(pc) {
+            let call = self.call_before(pc);
+            let called = call.is_some();
+            if !called && !self.is_signal_return(pc) {
                 continue;
             }
-            let Some(call) = self.call_before(pc) else { continue };
-            let saved = (at > sp).then(|| stack.word(at - 8)).flatten();
-            let found = |fp, sure| {
-                let registers = UnwindRegsX86_64::new(pc, at.checked_add(8)?, fp);
-                Some(Found { registers, sure })
+            let saved = if at > sp { stack.word(at - 8) } else { None };
+            let caller = |fp, sure| {
+                let registers = UserRegisters { pc, sp: at.checked_add(8)?, fp };
+                Some(Caller { registers, called, sure })
             };
-            if inner.is_some() && call.target == inner {
-                // It has tables, so it is the frame pointer that is missing: a function that needs it saves its caller's
-                // right below the return address.
-                return found(saved.unwrap_or(UNKNOWN), true);
+            let target = call.and_then(|call| call.target);
+            if let Some(inner) = inner.filter(|inner| target == Some(inner.function)) {
+                return caller(saved.filter(|_| inner.has_frame_pointer()), true);
             }
             let pointer = |fp: &u64| *fp > at && stack.holds(*fp) && fp.is_multiple_of(8);
             let better = saved.filter(pointer);
-            let known = guess.as_ref().is_some_and(|found| found.registers.bp() != UNKNOWN);
+            let known = guess.is_some_and(|guess| guess.registers.fp.is_some());
             if guess.is_none() || (!known && better.is_some() && guesses < 8) {
-                guess = found(better.unwrap_or(UNKNOWN), false);
+                guess = caller(better, false);
             }
             guesses += 1;
         }
@@ -173,6 +167,9 @@ impl<'a> Unwinding<'a> {
 
     /// The call instruction that ends where `pc` points to.
     fn call_before(&self, pc: u64) -> Option<Call> {
+        if !self.is_code(pc) {
+            return None;
+        }
         let mut code = [0; 7];
         let read = self.memory.read(pc.checked_sub(7)?, &mut code)?;
         if read != code.len() {
@@ -195,6 +192,13 @@ impl<'a> Unwinding<'a> {
             | [0xff, 0x94, ..] => Some(Call { target: None }),
             _ => None,
         }
+    }
+
+    /// True of the code that a signal handler returns to: `mov $15, %rax; syscall` (rt_sigreturn(2)).
+    fn is_signal_return(&self, pc: u64) -> bool {
+        const CODE: [u8; 9] = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05];
+        let mut code = [0; CODE.len()];
+        self.is_code(pc) && self.memory.read(pc, &mut code) == Some(CODE.len()) && code == CODE
     }
 
     /// Where a jump through a table of addresses leads, as in a procedure linkage table; else the place itself.
@@ -222,53 +226,30 @@ impl<'a> Unwinding<'a> {
         (read == bytes.len()).then(|| u64::from_le_bytes(bytes))
     }
 
-    /// Where the function begins that `address` is in, by the index of the tables.
-    fn function_at(&self, address: u64) -> Option<u64> {
-        let mapping = maps::at(self.maps, address)?;
-        let (bias, index) = self.covered.get(&mapping.start)?.as_ref()?;
-        let start = index.as_ref()?.function(address.wrapping_sub(*bias))?;
-        Some(start.wrapping_add(*bias))
+    /// The rule for the instruction at `address`.
+    fn rule(&mut self, address: u64) -> Option<Rule> {
+        if let Some(known) = self.rules.get(&address) {
+            return known.clone();
+        }
+        let mapping = maps::at(self.maps, address).filter(|mapping| mapping.exec)?;
+        if !self.tables.contains_key(&mapping.start) {
+            let tables = self.read_tables(mapping).filter(|tables| {
+                self.held += tables.size();
+                self.held <= MAX_TABLES
+            });
+            self.tables.insert(mapping.start, tables);
+        }
+        let tables = self.tables.get(&mapping.start)?.as_ref();
+        let rule = tables.and_then(|tables| tables.rule(&mut self.context, address));
+        self.rules.insert(address, rule.clone());
+        rule
     }
 
-    /// True if there are tables for the code at `address`; loads them the first time.
-    fn covers(&mut self, address: u64) -> bool {
-        let Some(mapping) = maps::at(self.maps, address).filter(|mapping| mapping.exec) else {
-            return false;
-        };
-        if let Some(known) = self.covered.get(&mapping.start) {
-            return known.is_some();
+    fn read_tables(&self, mapping: &Mapping) -> Option<Tables> {
+        if mapping.path == "[vdso]" {
+            let (start, end) = (mapping.start, mapping.end);
+            return Tables::of(&InMemory { memory: self.memory, start, end }, mapping);
         }
-        let found = self.module(mapping);
-        let known = found.is_some();
-        let tables = found.map(|(module, tables)| {
-            self.unwinder.add_module(module);
-            tables
-        });
-        self.covered.insert(mapping.start, tables);
-        known
-    }
-
-    fn module(&mut self, mapping: &Mapping) -> Option<(Module<Arc<[u8]>>, Tables)> {
-        let image: Box<dyn Image> = if mapping.path == "[vdso]" {
-            Box::new(InMemory { memory: self.memory, start: mapping.start, end: mapping.end })
-        } else {
-            Box::new(symbols::File(maps::open(self.target, mapping)?))
-        };
-        let elf = Elf::parse(&*image)?;
-        let bias = elf.bias(mapping.start, mapping.offset)?;
-        let (index, frames) = elf.unwind_tables(&*image)?;
-        self.held += index.as_ref().map_or(0, |index| index.bytes.len()) + frames.bytes.len();
-        if self.held > MAX_TABLES {
-            return None;
-        }
-        let info = ExplicitModuleSectionInfo {
-            eh_frame_hdr_svma: index.as_ref().map(|index| index.addresses.clone()),
-            eh_frame_hdr: index.as_ref().map(|index| Arc::clone(&index.bytes)),
-            eh_frame_svma: Some(frames.addresses),
-            eh_frame: Some(frames.bytes),
-            ..Default::default()
-        };
-        let module = Module::new(String::new(), mapping.start..mapping.end, bias, info);
-        Some((module, (bias, index)))
+        Tables::of(&symbols::File(maps::open(self.target, mapping)?), mapping)
     }
 }
