@@ -59,9 +59,9 @@ static void say_ring(const void *locks, size_t size, int known)
 		int next = (i + 1) % ring->length;
 
 		used += snprintf(text + used, sizeof(text) - used,
-				 "%s{\"tid\":%d,\"lock\":%lu,\"size\":%zu,\"owner\":%d}", i ? "," : "",
-				 ring->tids[i], (unsigned long)((uintptr_t)locks + next * size), size,
-				 ring->tids[next]);
+				 "%s{\"tid\":%d,\"lock\":%lu,\"size\":%zu,\"owner\":%d,\"offset\":%zu}",
+				 i ? "," : "", ring->tids[i], (unsigned long)((uintptr_t)locks + next * size), size,
+				 ring->tids[next], (size_t)((uintptr_t)locks + next * size - (uintptr_t)ring));
 	}
 	if (ring->pids[0] != ring->pids[1])
 		ready("{\"pids\":[%d,%d],\"waits\":[%s]}", ring->pids[0], ring->pids[1], text);

@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) watch: Duration,
     /// Who watches; nobody, and only the cases themselves are checked.
     pub(crate) watcher: Option<PathBuf>,
-    /// What it is told besides `--json`.
+    /// What it is told besides `--json --all`.
     pub(crate) args: Vec<String>,
     /// Where programs, logs and lines go.
     pub(crate) directory: PathBuf,
@@ -186,7 +186,7 @@ fn strangers(staged: &[Staged], words: &[Word]) -> Vec<String> {
     let ours: Vec<u32> = staged.iter().flat_map(|(patient, _)| patient.processes()).collect();
     let mut found: Vec<(u32, String)> = Vec::new();
     for word in words.iter().filter(|word| !ours.contains(&word.pid)) {
-        if let Said::Assessed { class, evidence, sentence } = &word.what
+        if let Said::Assessed { class, evidence, sentence, .. } = &word.what
             && class == "stuck"
             && !found.iter().any(|(pid, _)| *pid == word.pid)
         {

@@ -128,7 +128,7 @@ pub const CASES: &[Case] = &[
         "yield-spin",
         Family::Spin,
         C("spin", &["yield-spin"]),
-        &[Busy],
+        &[InState('R')],
         Truth { also: &["working", "unknown"], ..HIDDEN },
     )
     .loud(),

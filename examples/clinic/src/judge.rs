@@ -107,7 +107,7 @@ pub fn judge(case: &'static Case, facts: &Facts, words: &[Word]) -> Finding {
     let proved =
         facts.pids.iter().filter_map(|pid| last_of(*pid)).find(|word| word.proof().is_some());
     if let Some(word) = proved.or_else(|| last_of(facts.pid)) {
-        if let Said::Assessed { class, evidence, sentence } = &word.what {
+        if let Said::Assessed { class, evidence, sentence, .. } = &word.what {
             finding.verdict = Some(class.clone());
             finding.evidence = *evidence;
             finding.sentence.clone_from(sentence);
@@ -188,9 +188,11 @@ fn names_all(sentence: &str, waits: &[TrueWait]) -> bool {
     let lock = |wait: &TrueWait| {
         let mut addresses = words.iter().filter_map(|word| word.strip_prefix("0x"));
         addresses.any(|digits| {
-            let digits = digits.trim_matches('.');
-            !digits.is_empty()
-                && (wait.lock..wait.lock + wait.size).any(|byte| format!("{byte:x}") == digits)
+            let Ok(address) = u64::from_str_radix(digits.trim_matches('.'), 16) else {
+                return false;
+            };
+            let holds = |start: u64| (start..start + wait.size).contains(&address);
+            holds(wait.lock) || (digits.len() < 8 && wait.offset.is_some_and(holds))
         })
     };
     waits.iter().all(|wait| thread(wait.tid) && thread(wait.owner) && lock(wait))
@@ -207,6 +209,7 @@ mod tests {
         let what = Said::Assessed {
             class: class.into(),
             evidence: Some(evidence),
+            probability: 0.99,
             sentence: sentence.into(),
         };
         Word { at: AT, pid: 41, what }
@@ -221,7 +224,13 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        let wait = |tid, lock, owner| TrueWait { tid, lock, size: 40, owner };
+        let wait = |tid, lock, owner| TrueWait {
+            tid,
+            lock,
+            size: 40,
+            owner,
+            offset: Some(lock - 0x5000 + 0x28),
+        };
         let waits = vec![wait(42, 0x5000, 43), wait(43, 0x5028, 42)];
         Facts { pid: 41, pids: vec![41], told: Told { waits, ..Told::default() }, spoiled: None }
     }
@@ -302,6 +311,13 @@ mod tests {
         let spoiled = Facts { spoiled: Some("it is gone".into()), ..facts() };
         let finding = judge(find("idle-c").unwrap(), &spoiled, &[]);
         assert!(failed(&finding.grade));
+    }
+
+    #[test]
+    fn a_lock_in_shared_memory_goes_by_its_place_there() {
+        let sentence = "thread 42 waits for the lock at 0x28 of shared memory held by 43, which waits for 0x50 held by 42";
+        assert!(names_all(sentence, &facts().told.waits));
+        assert!(!names_all(&sentence.replace("0x50", "0x78"), &facts().told.waits));
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub struct TrueWait {
     pub size: u64,
     /// The thread that holds it.
     pub owner: u32,
+    /// Where it is in the memory that holds all locks: what processes that share that agree on.
+    #[serde(default)]
+    pub offset: Option<u64>,
 }
 
 /// A program that was started.

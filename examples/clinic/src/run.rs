@@ -22,7 +22,7 @@ pub struct Request {
     pub watch_loud: Duration,
     /// Who watches; nobody, and only the cases themselves are checked.
     pub watcher: Option<PathBuf>,
-    /// What it is told besides `--json`.
+    /// What it is told besides `--json --all`.
     pub args: Vec<String>,
     /// Where programs, logs and lines go.
     pub directory: PathBuf,

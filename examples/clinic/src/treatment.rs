@@ -198,7 +198,7 @@ fn arguments(
         ("--policy", "policy.toml"),
         ("--ledger", "ledger"),
         ("--programs", "programs.toml"),
-        ("--capture", "incidents"),
+        ("--incidents", "incidents"),
     ] {
         args.extend([flag.into(), file(name)]);
     }

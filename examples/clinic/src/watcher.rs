@@ -16,6 +16,8 @@ use serde_json::Value;
 use crate::launch;
 use crate::procfs::Stat;
 
+/// How sure a watcher is that has a proof; what it says with less is a suspicion.
+const PROVED: f64 = 0.95;
 /// How long it may take to end in order.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -39,6 +41,8 @@ pub enum Said {
         class: String,
         /// The kind of evidence, 1 the strongest; none when it has none.
         evidence: Option<u8>,
+        /// How sure it is.
+        probability: f64,
         /// The finding in a sentence.
         sentence: String,
     },
@@ -75,6 +79,7 @@ impl Word {
             "assessed" | "assessment" => Said::Assessed {
                 class: text(&line["class"]),
                 evidence: evidence(&line["evidence"]),
+                probability: line["probability"].as_f64().unwrap_or_default(),
                 sentence: text(&line["statement"]),
             },
             "decision" => {
@@ -92,7 +97,9 @@ impl Word {
     /// The kind of evidence, if it is one that proves.
     pub fn proof(&self) -> Option<u8> {
         match &self.what {
-            Said::Assessed { class, evidence: Some(kind @ 1..=3), .. } if class == "stuck" => {
+            Said::Assessed { class, evidence: Some(kind @ 1..=3), probability, .. }
+                if class == "stuck" && *probability >= PROVED =>
+            {
                 Some(*kind)
             }
             _ => None,
@@ -140,7 +147,7 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts it with `--json` and these arguments; its lines and its log go to `directory`.
+    /// Starts it with `--json --all` and these arguments; its lines and its log go to `directory`.
     pub(crate) fn start(
         program: &Path,
         args: &[String],
@@ -151,7 +158,7 @@ impl Watcher {
         let mut lines = File::create(directory.join(format!("{name}.watcher.jsonl")))?;
         let own = std::env::current_exe()?;
         let mut process = launch::command(&own, launch::How::default(), program)
-            .arg("--json")
+            .args(["--json", "--all"])
             .args(args)
             .stderr(log)
             .spawn()
@@ -240,7 +247,7 @@ mod tests {
     fn a_verdict_is_understood_with_its_evidence() {
         let line = json!({
             "kind": "assessed", "subject": {"kind": "process", "pid": 7}, "class": "stuck",
-            "statement": "thread 7 waits", "evidence": {"evidence": 2.0, "threads": 3.0},
+            "statement": "thread 7 waits", "probability": 0.99, "evidence": {"evidence": 2.0, "threads": 3.0},
         });
         let word = word(line).unwrap();
         assert_eq!((word.pid, word.proof()), (7, Some(2)));

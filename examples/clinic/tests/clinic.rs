@@ -96,7 +96,7 @@ fn a_proof_must_name_the_threads_of_the_case() {
     }
     let proof = |sentence: &str| {
         format!(
-            r#"{{"kind":"assessed","subject":{{"pid":PID}},"class":"stuck","evidence":{{"evidence":2}},"statement":"{sentence}"}}"#
+            r#"{{"kind":"assessed","subject":{{"pid":PID}},"class":"stuck","probability":0.99,"evidence":{{"evidence":2}},"statement":"{sentence}"}}"#
         )
     };
     let (passed, text) = judged("relock", "relock", &proof("thread 1 waits for 0x10 held by 1"));
