@@ -7,6 +7,8 @@
 
 #[path = "threads/child.rs"]
 mod child;
+#[path = "threads/hostile.rs"]
+mod hostile;
 #[path = "threads/locks.rs"]
 mod locks;
 #[path = "threads/sweeps.rs"]

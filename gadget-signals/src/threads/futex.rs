@@ -43,6 +43,14 @@ pub(crate) enum Blocked {
     Other(Wait),
 }
 
+impl Blocked {
+    /// True if a signal ends this wait, so that in state `D` it can only be frozen: the freezer of cgroups version 1 leaves
+    /// a thread where it sleeps (Linux 6.1).
+    pub(crate) fn is_interruptible(&self) -> bool {
+        !matches!(self, Self::Read { .. } | Self::Other(Wait::Call { .. }))
+    }
+}
+
 const CMD_MASK: u64 = 0x7f;
 const PRIVATE: u64 = 128;
 /// Below this no stack of a 64-bit program lies; the numbers of 32-bit programs are others.

@@ -67,7 +67,6 @@ pub struct ThreadReader {
 struct Kept {
     ran: SchedStat,
     name: Arc<str>,
-    state: char,
     since: Option<Timestamp>,
     channel: Arc<str>,
 }
@@ -167,6 +166,9 @@ impl ThreadReader {
             }
         }
         let left_out = tids.len().saturating_sub(self.most) as u32;
+        if drafts.is_empty() && left_out == 0 {
+            return Err(Trouble::Gone);
+        }
         tids.retain(|tid| dead.binary_search(tid).is_err());
         let mut look = Look::new(self, id, &folder, tids);
         let wakers = look.wakers();
@@ -201,23 +203,31 @@ impl ThreadReader {
             Err(error) if vanished(error) => None,
             Err(error) => return Err(unreadable("syscall", error)),
         };
-        let kept = match self.kept.get(&tid) {
-            Some(kept) if kept.ran == ran => kept.clone(),
-            _ => match gone_as_none(self.meet(folder, tid, ran, clock))? {
-                Some(kept) => kept,
-                None => return Ok(None),
-            },
+        let text = match self.files.read(folder, format_args!("task/{tid}/stat")) {
+            Err(error) if vanished(error) => return Ok(None),
+            text => text?,
         };
-        let running = line == Some(SyscallLine::Running) || kept.state == 'R';
+        let ProcessStat { comm, state, .. } = parse_stat(text, Path::new("stat"))?;
+        if matches!(state, 'Z' | 'X') {
+            return Ok(None);
+        }
+        let kept = match self.kept.get(&tid) {
+            Some(kept) if kept.ran == ran && kept.name.as_bytes() == comm => kept.clone(),
+            _ => {
+                let name = String::from_utf8_lossy(comm).into();
+                self.meet(folder, tid, ran, name, clock)
+            }
+        };
+        let running = line == Some(SyscallLine::Running) || state == 'R';
         let (mut futex, mut read, mut stack) = (None, None, None);
-        let wait = match (kept.state, line) {
+        let wait = match line {
             _ if running => Wait::Running,
-            ('T' | 't', _) => Wait::Stopped,
-            _ if is_frozen(&kept.channel) => Wait::Stopped,
-            ('D', _) => Wait::Kernel { channel: kept.channel },
-            (_, Some(SyscallLine::Blocked(call))) => {
+            _ if matches!(state, 'T' | 't') || is_freezer(&kept.channel) => Wait::Stopped,
+            Some(SyscallLine::Blocked(call)) => {
                 stack = Some(call.stack);
                 match blocked_in(&call) {
+                    blocked if state == 'D' && blocked.is_interruptible() => Wait::Stopped,
+                    _ if state == 'D' => Wait::Kernel { channel: kept.channel },
                     Blocked::Futex(call) => {
                         futex = Some(call);
                         Wait::Unknown
@@ -229,12 +239,13 @@ impl ThreadReader {
                     Blocked::Other(wait) => wait,
                 }
             }
+            _ if state == 'D' => Wait::Kernel { channel: kept.channel },
             _ => Wait::Unknown,
         };
         let thread = Thread {
             tid,
             name: kept.name,
-            state: if running { 'R' } else { kept.state },
+            state: if running { 'R' } else { state },
             cpu: ran.cpu,
             ready: ran.ready,
             slices: ran.slices,
@@ -267,14 +278,9 @@ impl ThreadReader {
         folder: &OwnedFd,
         tid: u32,
         ran: SchedStat,
+        name: Arc<str>,
         clock: Option<Clock>,
-    ) -> Result<Kept, Trouble> {
-        let text = self.files.read(folder, format_args!("task/{tid}/stat"))?;
-        let ProcessStat { comm, state, .. } = parse_stat(text, Path::new("stat"))?;
-        let name = String::from_utf8_lossy(comm).into();
-        if matches!(state, 'Z' | 'X') {
-            return Err(Trouble::Gone);
-        }
+    ) -> Kept {
         let channel = match self.files.read(folder, format_args!("task/{tid}/wchan")) {
             Ok(b"0") | Err(_) => "".into(),
             Ok(text) => String::from_utf8_lossy(text).trim_end().into(),
@@ -283,14 +289,14 @@ impl ThreadReader {
             let text = self.files.read(folder, format_args!("task/{tid}/sched")).ok()?;
             clock.time(parse_exec_start(text, Path::new("sched")).ok()?)
         });
-        let kept = Kept { ran, name, state, since, channel };
+        let kept = Kept { ran, name, since, channel };
         if self.kept.len() >= MAX_KEPT {
             self.kept.clear();
         }
-        if state != 'R' && ran.slices > 0 {
+        if ran.slices > 0 {
             self.kept.insert(tid, kept.clone());
         }
-        Ok(kept)
+        kept
     }
 
     /// What the scheduler's clock says now: this very thread was accounted for just before.
@@ -318,9 +324,10 @@ impl Clock {
     }
 }
 
-/// True if a thread that sleeps in `channel` was put there by the freezer of either version of cgroups.
-fn is_frozen(channel: &str) -> bool {
-    matches!(channel, "do_freezer_trap" | "__refrigerator")
+/// True if a thread that sleeps in `channel` was put there by the freezer of cgroups. The trap of version 2 is often a part
+/// of the function that handles signals, in which nobody sleeps otherwise that is not stopped.
+fn is_freezer(channel: &str) -> bool {
+    matches!(channel, "do_freezer_trap" | "get_signal" | "__refrigerator")
 }
 
 /// Why a process could not be read.

@@ -2,15 +2,21 @@
  * there are held, and ends with the process that started it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -153,6 +159,66 @@ static void held(pthread_mutex_t *mutex, int times)
 	stay(NULL);
 }
 
+/* New memory, all zero. */
+static uint32_t *page(void)
+{
+	void *memory =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		exit(2);
+	return memory;
+}
+
+/* Waits as a mutex does, for ever. */
+static void *wait_at(void *words)
+{
+	for (;;)
+		syscall(SYS_futex, words, 128, *(uint32_t *)words, NULL, NULL, 0);
+	return NULL;
+}
+
+static struct sockaddr_in local(int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+	return address;
+}
+
+static int listens(void)
+{
+	struct sockaddr_in own = local(0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(fd, (struct sockaddr *)&own, sizeof own) || listen(fd, 16))
+		exit(2);
+	return fd;
+}
+
+static int port_of(int fd)
+{
+	struct sockaddr_in own;
+	socklen_t len = sizeof own;
+	if (getsockname(fd, (struct sockaddr *)&own, &len))
+		exit(2);
+	return ntohs(own.sin_port);
+}
+
+static int calls(int port)
+{
+	struct sockaddr_in server = local(port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(fd, (struct sockaddr *)&server, sizeof server))
+		exit(2);
+	return fd;
+}
+
+/* The loopback device of a new network namespace is down. */
+static void up(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	if (ioctl(socket(AF_INET, SOCK_DGRAM, 0), SIOCSIFFLAGS, &request))
+		exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -258,24 +324,96 @@ int main(int argc, char **argv)
 		pthread_mutex_unlock(&a);
 		stay(NULL);
 	} else if (!strcmp(mode, "ask")) {
-		struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(number) };
 		char answer[16];
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-		inet_pton(AF_INET, "127.0.0.1", &server.sin_addr);
-		if (connect(fd, (struct sockaddr *)&server, sizeof server) || write(fd, "?", 1) != 1)
+		int fd = calls(number);
+		if (write(fd, "?", 1) != 1)
 			exit(2);
 		ready();
 		if (read(fd, answer, sizeof answer) < 0)
 			exit(2);
 	} else if (!strcmp(mode, "deaf")) {
-		struct sockaddr_in own = { .sin_family = AF_INET };
-		socklen_t len = sizeof own;
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-		inet_pton(AF_INET, "127.0.0.1", &own.sin_addr);
-		if (bind(fd, (struct sockaddr *)&own, len) || listen(fd, 16) ||
-		    getsockname(fd, (struct sockaddr *)&own, &len))
+		printf("port %d\n", port_of(listens()));
+		ready();
+		stay(NULL);
+	} else if (!strcmp(mode, "unmapped")) {
+		/* The memory goes away under the thread that waits there. */
+		uint32_t *words = page();
+		start(wait_at, words);
+		usleep(100000);
+		munmap(words, 4096);
+		ready();
+		stay(NULL);
+	} else if (!strcmp(mode, "lookalike")) {
+		/* As a mutex that the first thread holds: lock, count, owner, users, kind. */
+		uint32_t *words = page();
+		words[0] = 2;
+		words[2] = number > 1 ? (uint32_t)number : (uint32_t)getpid();
+		words[3] = 1;
+		start(wait_at, words);
+		ready();
+		stay(NULL);
+	} else if (!strcmp(mode, "changing")) {
+		/* The same, while what it says changes all the time. */
+		uint32_t *words = page();
+		words[0] = 2;
+		words[3] = 1;
+		start(wait_at, words);
+		ready();
+		for (uint32_t i = 0;; i++) {
+			words[2] = i & 1 ? (uint32_t)getpid() : i;
+			words[i % 10] ^= i;
+			words[i % 10] ^= i;
+			usleep(50);
+		}
+	} else if (!strcmp(mode, "ring")) {
+		struct { uint32_t words[30]; } parameters = { 0 };
+		if (syscall(SYS_io_uring_setup, 4, &parameters) < 0)
+			puts("refused");
+		ready();
+		stay(NULL);
+	} else if (!strcmp(mode, "traced")) {
+		pid_t child = fork();
+		if (!child) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (ptrace(PTRACE_SEIZE, getppid(), NULL, NULL))
+				puts("refused");
+			ready();
+			stay(NULL);
+		}
+		stay(NULL);
+	} else if (!strcmp(mode, "vfork")) {
+		ready();
+		if (!vfork()) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+		stay(NULL);
+	} else if (!strcmp(mode, "inside")) {
+		/* A process of this one's own pid and network namespaces, with clients waiting. */
+		if (unshare(CLONE_NEWPID | CLONE_NEWNET)) {
+			puts("refused");
+			ready();
+			stay(NULL);
+		}
+		int said[2];
+		pid_t child = pipe(said) ? -1 : fork();
+		if (child) {
+			printf("child %d\n", child);
+			fflush(stdout);
+			close(said[1]);
+			stay(NULL);
+		}
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(said[1]);
+		if (read(said[0], said, 1))
 			exit(2);
-		printf("port %d\n", ntohs(own.sin_port));
+		up();
+		int fd = listens();
+		for (int i = 0; i < 2; i++)
+			calls(port_of(fd));
+		start(first, NULL);
+		start(second, NULL);
 		ready();
 		stay(NULL);
 	} else if (!strcmp(mode, "timer")) {

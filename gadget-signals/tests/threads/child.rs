@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gadget_core::{Futex, ProcessId, Thread, Threads, Wait};
 use gadget_signals::{ThreadReader, parse};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A running program; killed when dropped.
 pub(crate) struct Program {
@@ -43,6 +43,13 @@ fn compiled(compiler: &str, flags: &[&str]) -> Option<PathBuf> {
 impl Program {
     /// Starts the program and waits until it is ready and rests.
     pub(crate) fn start(mode: &[&str]) -> Option<Self> {
+        let mut program = Self::start_restless(mode)?;
+        program.settle();
+        Some(program)
+    }
+
+    /// Starts the program and waits until it is ready.
+    pub(crate) fn start_restless(mode: &[&str]) -> Option<Self> {
         static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
         Self::run(PROGRAM.get_or_init(|| compiled("gcc", &[])).as_deref()?, mode)
     }
@@ -50,11 +57,14 @@ impl Program {
     /// The same, of musl.
     pub(crate) fn start_with_musl(mode: &[&str]) -> Option<Self> {
         static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-        Self::run(PROGRAM.get_or_init(|| compiled("musl-gcc", &["-static"])).as_deref()?, mode)
+        let program = PROGRAM.get_or_init(|| compiled("musl-gcc", &["-static"])).as_deref()?;
+        let mut program = Self::run(program, mode)?;
+        program.settle();
+        Some(program)
     }
 
-    /// Starts any program that says `ready`.
-    pub(crate) fn run(program: &Path, arguments: &[&str]) -> Option<Self> {
+    /// Starts a program that says `ready`.
+    fn run(program: &Path, arguments: &[&str]) -> Option<Self> {
         let mut command = Command::new(program);
         let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
@@ -64,7 +74,6 @@ impl Program {
         for line in BufReader::new(output).lines() {
             let line = line.unwrap();
             if line == "ready" {
-                program.settle();
                 return Some(program);
             }
             program.said.push(line);
@@ -80,10 +89,9 @@ impl Program {
         identity(self.pid()).unwrap()
     }
 
-    /// Lets it go on from where it waits for that.
-    pub(crate) fn go_on(&self) {
-        let pid = Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::USR2).unwrap();
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Ends it.

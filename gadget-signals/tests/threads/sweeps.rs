@@ -99,7 +99,7 @@ fn one_that_ends_is_gone_and_one_that_moves_again_is_told_of_a_last_time() {
     let mut sweeps = Sweeps::begin();
     sweeps.after(0, &program);
     threads(sweeps.after(10, &program));
-    program.go_on();
+    program.signal(rustix::process::Signal::USR2);
     program.settle();
     let last = threads(sweeps.after(10, &program));
     assert!(last.threads.iter().all(|thread| thread.wait == Wait::Signal), "{last:?}");

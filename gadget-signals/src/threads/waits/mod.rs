@@ -14,7 +14,7 @@ use super::candidates::{Candidate, Candidates, Suspicion};
 use super::reader::ThreadReader;
 use super::walk::ProcWalk;
 use queues::Queues;
-use suspect::Suspect;
+use suspect::{QUEUE, Suspect};
 
 /// The most processes that are looked at again and again.
 const MAX_SUSPECTS: usize = 256;
@@ -64,7 +64,7 @@ impl Waits {
     /// Of the processes that `candidates` finds, read by `reader`.
     #[must_use]
     pub fn with(reader: ThreadReader, candidates: Box<dyn Candidates + Send>) -> Self {
-        let queues = reader.sockets.then(Queues::default);
+        let queues = reader.sockets.then(|| Queues::with(QUEUE));
         let suspects = BTreeMap::new();
         Self { reader, candidates, queues, suspects, found: Vec::new(), left_out: 0 }
     }

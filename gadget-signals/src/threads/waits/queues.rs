@@ -22,8 +22,9 @@ const MAX_PROCESSES: usize = 65_536;
 const MAX_OWNERS: usize = 16;
 
 /// Network namespaces, and who listens in them.
-#[derive(Default)]
 pub(super) struct Queues {
+    /// Clients that wait for so long without one's being accepted are worth a look.
+    patience: Duration,
     own: Option<u64>,
     /// The processes of each namespace.
     members: BTreeMap<u64, Vec<u32>>,
@@ -34,6 +35,17 @@ pub(super) struct Queues {
 }
 
 impl Queues {
+    pub(super) fn with(patience: Duration) -> Self {
+        Self {
+            patience,
+            own: None,
+            members: BTreeMap::new(),
+            listed: None,
+            turn: 0,
+            owners: HashMap::new(),
+        }
+    }
+
     /// The processes that have a listening socket at which clients wait and none is accepted.
     pub(super) fn stuck(&mut self, reader: &mut ThreadReader, now: Timestamp) -> Vec<ProcessId> {
         if self.listed.is_none_or(|listed| now.since(listed) >= LIST_EVERY) {
@@ -49,7 +61,7 @@ impl Queues {
         let mut stuck = Vec::new();
         for namespace in due.into_iter().chain(self.own) {
             let Some(pids) = self.members.get(&namespace) else { continue };
-            for inode in crowded(reader, namespace, pids) {
+            for inode in crowded(reader, namespace, pids, self.patience) {
                 let find = || owners_of(reader, pids, inode);
                 stuck.extend_from_slice(self.owners.entry(inode).or_insert_with(find));
             }
@@ -77,13 +89,19 @@ impl Queues {
 }
 
 /// The inodes of the listening sockets of a namespace at which clients wait and none is accepted.
-fn crowded(reader: &mut ThreadReader, namespace: u64, pids: &[u32]) -> Vec<u32> {
+fn crowded(
+    reader: &mut ThreadReader,
+    namespace: u64,
+    pids: &[u32],
+    patience: Duration,
+) -> Vec<u32> {
     let ThreadReader { files, root, listeners, .. } = reader;
     // Any of its processes that lives leads there.
     let folder = pids.iter().find_map(|pid| files.folder(root, format_args!("{pid}")).ok());
     let Some(folder) = folder else { return Vec::new() };
     let waiting = listeners.of(files, root, &folder, namespace).iter();
-    waiting.filter(|found| is_crowded(&found.listener)).map(|found| found.inode).collect()
+    let stuck = waiting.filter(|found| is_crowded(&found.listener, patience));
+    stuck.map(|found| found.inode).collect()
 }
 
 /// Those of `pids` that have the socket with this inode.

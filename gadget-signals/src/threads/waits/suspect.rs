@@ -9,7 +9,7 @@ use super::super::candidates::Candidate;
 use super::{KERNEL, PEER};
 
 /// Clients that wait for so long without one's being accepted are worth a look.
-const QUEUE: Duration = Duration::from_secs(10);
+pub(super) const QUEUE: Duration = Duration::from_secs(10);
 /// Threads that are read in every sweep; a process with more of them waits for its turn.
 const THREADS_AT_ONCE: usize = 256;
 /// A process that merely waits for a peer is looked at so often.
@@ -72,7 +72,7 @@ impl Suspect {
             }
             closed = false;
         }
-        let crowded = threads.listeners.iter().any(is_crowded);
+        let crowded = threads.listeners.iter().any(|listener| is_crowded(listener, QUEUE));
         self.before = after;
         self.resting.clear();
         self.sweeps_left = threads.threads.len() / THREADS_AT_ONCE;
@@ -82,7 +82,7 @@ impl Suspect {
     }
 }
 
-/// True if clients wait and none has been accepted for a while.
-pub(super) fn is_crowded(listener: &Listener) -> bool {
-    listener.queued > 0 && listener.still >= QUEUE
+/// True if clients wait and for `patience` none has been accepted.
+pub(super) fn is_crowded(listener: &Listener, patience: Duration) -> bool {
+    listener.queued > 0 && listener.still >= patience
 }
