@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use gadget_core::{CgroupId, Reading, SignalProvider as _};
 use gadget_signals::{CgroupLayout, ReclaimWatch};
 
+use crate::places::LoopDevice;
 use crate::support::{Group, about, or_skip, sample};
 
 #[test]
@@ -13,10 +14,10 @@ fn a_cgroup_at_its_limit_wakes_us_and_another_is_not_named() {
     let Some(mut watch) = or_skip(ReclaimWatch::host(Some(&layout))) else { return };
     let Some(group) = Group::new(&layout, "reclaim") else { return };
     group.limit_memory(8 << 20);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    let _load = group
-        .run(&format!("exec dd if=/dev/zero of={} bs=1M count=64 status=none", file.display()));
+    // Not a file where files are memory, of which nothing can be reclaimed.
+    let Some(disk) = LoopDevice::new(64 << 20) else { return };
+    let read = format!("dd if={} of=/dev/null bs=1M status=none", disk.path());
+    let _load = group.run(&format!("while {read}; do :; done"));
 
     let (mut begun, mut pages) = (0, 0);
     let until = Instant::now() + Duration::from_secs(20);

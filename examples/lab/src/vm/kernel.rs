@@ -16,14 +16,16 @@ pub(super) struct Kernel {
     pub(super) modules: Vec<Vec<u8>>,
 }
 
-/// For the virtio disk; `virtio_ring` first, since the others use it. Some kernels have all but the last built in.
-const MODULES: [&str; 6] = [
+/// For the virtio disk; `virtio_ring` first, since the others use it. Some kernels have all but the last built in. And for
+/// loop devices, which tests make.
+const MODULES: [&str; 7] = [
     "virtio_ring",
     "virtio",
     "virtio_pci_legacy_dev",
     "virtio_pci_modern_dev",
     "virtio_pci",
     "virtio_blk",
+    "loop",
 ];
 
 /// The newest `linux-image-<series>*-cloud-amd64` that apt offers, unpacked under `cache`.
