@@ -18,6 +18,8 @@ use gadget_pathologist::Pathologist;
 use gadget_signals::{CgroupLayout, Chosen, HostProviders, Processes, ThreadReader, Waits};
 
 const NAME: &str = "pathologist";
+/// How often a runtime is asked that nothing is known of.
+const ASK: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     let Cli { command, asked } = Cli::parse();
@@ -27,7 +29,11 @@ fn main() -> ExitCode {
 fn watch(asked: &Asked) -> anyhow::Result<()> {
     let restartable: Vec<Arc<str>> =
         Programs::load(asked.watch.programs.as_deref())?.restartable().map(Arc::from).collect();
-    let gadget = Pathologist::builder().restartable(restartable).every_state(asked.all).build()?;
+    let gadget = Pathologist::builder()
+        .restartable(restartable)
+        .ask_runtimes(asked.ask_runtimes.then_some(ASK))
+        .every_state(asked.all)
+        .build()?;
     let program = Program { name: NAME, gadget, tongue: say::Findings::default() };
     program.run(&asked.watch, || providers(asked), |backend| recording_incidents(backend, asked))
 }

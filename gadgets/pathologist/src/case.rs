@@ -24,6 +24,8 @@ pub(crate) struct Case {
     pub(crate) watched: bool,
     /// When that was first asked.
     pub(crate) asked: Option<Timestamp>,
+    /// Its runtime is to be asked since then.
+    pub(crate) question: Option<Timestamp>,
     /// What was stated last, and when.
     pub(crate) stated: Option<(State, Option<EvidenceKind>, Timestamp)>,
     pub(crate) treatment: Treatment,

@@ -32,6 +32,10 @@ pub struct PathologistSettings {
     pub unanswered: Duration,
     /// How long a thread has to sleep where no signal reaches it to be reported. Default 120 s, from 10 s to a day.
     pub uninterruptible: Duration,
+    /// How often a runtime that can be asked is asked of its own threads. Default none: to ask is to act, a Java virtual
+    /// machine stops its threads for a moment to answer. From 1 min to a day; it takes a provider that asks those who are
+    /// watched. One that has named a deadlock is asked again until it is proved or denied.
+    pub ask_runtimes: Option<Duration>,
     /// Whether every change of every process's state is stated, working and idle included. Default false: a host changes
     /// all the time.
     pub every_state: bool,
@@ -51,6 +55,7 @@ impl Default for PathologistSettings {
             unaccepted: secs(30),
             unanswered: secs(60),
             uninterruptible: secs(120),
+            ask_runtimes: None,
             every_state: false,
         }
     }
@@ -84,6 +89,13 @@ impl PathologistSettings {
             ("unaccepted", self.unaccepted, secs(5), secs(3_600), "5 s to 1 h"),
             ("unanswered", self.unanswered, secs(5), secs(DAY), "5 s to 1 day"),
             ("uninterruptible", self.uninterruptible, secs(10), secs(DAY), "10 s to 1 day"),
+            (
+                "ask_runtimes",
+                self.ask_runtimes.unwrap_or(secs(60)),
+                secs(60),
+                secs(DAY),
+                "1 min to 1 day",
+            ),
         ] {
             if !(low..=high).contains(&found) {
                 return Err(PathologistError::OutOfRange { setting, found, expected });
@@ -122,6 +134,7 @@ impl PathologistBuilder {
         unaccepted: Duration,
         unanswered: Duration,
         uninterruptible: Duration,
+        ask_runtimes: Option<Duration>,
         every_state: bool,
     }
 

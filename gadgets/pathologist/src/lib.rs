@@ -22,6 +22,7 @@ mod look;
 mod pathologist;
 mod plan;
 mod roster;
+mod runtimes;
 mod state;
 mod treatment;
 

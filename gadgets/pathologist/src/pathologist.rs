@@ -15,6 +15,7 @@ use crate::graph::LockGraph;
 use crate::look::Look;
 use crate::plan::{assessment, by_usage, is_service, plan};
 use crate::roster::Roster;
+use crate::runtimes::Runtimes;
 use crate::state::State;
 
 /// The most processes that are looked at closely at once; what comes beyond is counted.
@@ -36,6 +37,7 @@ pub struct Pathologist {
     /// By id: the order in which they are judged must be that of the signals alone.
     cases: BTreeMap<ProcessId, Case>,
     peers: Peers,
+    runtimes: Runtimes,
     /// States by usage that are to be told.
     news: Vec<(ProcessId, State)>,
     /// Watched processes that are gone.
@@ -57,6 +59,7 @@ impl Pathologist {
             roster: Roster::default(),
             cases: BTreeMap::new(),
             peers: Peers::default(),
+            runtimes: Runtimes::default(),
             news: Vec::new(),
             gone: Vec::new(),
             fresh: false,
@@ -144,13 +147,23 @@ impl Pathologist {
             Reading::Threads(threads) => self.take_look(id, signal.at, threads),
             Reading::RuntimeReport(report) => {
                 let at = signal.at;
+                if let Some(every) = self.settings.ask_runtimes {
+                    self.runtimes.answered(id, at, every);
+                }
                 if let Some(case) = self.case(id) {
+                    case.question = None;
                     case.reported = Reported::next(case.reported.take(), at, report);
                     case.fresh = true;
                     self.fresh = true;
                 }
             }
+            Reading::ProcessIdentity(identity)
+                if self.settings.ask_runtimes.is_some() && identity.runtime == Runtime::Jvm =>
+            {
+                self.runtimes.seen(id, signal.at);
+            }
             Reading::Gone | Reading::Exited(_) => {
+                self.runtimes.gone(id);
                 self.roster.gone(id);
                 if self.cases.remove(&id).is_some_and(|case| case.watched) {
                     self.gone.push(id);
@@ -254,7 +267,12 @@ impl Pathologist {
             let linked = linked.contains(id);
             let asked = *case.asked.get_or_insert(now);
             let wanted = match case.look {
-                Some(_) => case.verdict.suspect || case.treatment.is_under_way() || linked,
+                Some(_) => {
+                    case.verdict.suspect
+                        || case.treatment.is_under_way()
+                        || linked
+                        || case.question.is_some_and(|since| now.since(since) <= KEPT)
+                }
                 // Looks that never come are given up.
                 None => now.since(asked) <= KEPT,
             };
@@ -302,6 +320,15 @@ impl Gadget for Pathologist {
             if self.cases.get(&id).is_none_or(|case| case.look.is_none()) {
                 plans.assess(by_usage(id, state, now));
             }
+        }
+        if let Some(every) = self.settings.ask_runtimes {
+            let mut runtimes = std::mem::take(&mut self.runtimes);
+            runtimes.due(now, every, |id| {
+                if let Some(case) = self.case(id) {
+                    case.question = Some(now);
+                }
+            });
+            self.runtimes = runtimes;
         }
         if std::mem::take(&mut self.fresh) {
             self.judge_fresh(world);

@@ -5,11 +5,12 @@ mod host;
 use std::time::Duration;
 
 use gadget_core::{
-    Agent, Change, ManualClock, Policy, Rehearsal, Step, StepKind, Subject, Timestamp, Wait,
+    Agent, Change, ManualClock, MonitorWait, Policy, Rehearsal, Runtime, RuntimeReport, Step,
+    StepKind, Subject, Timestamp, Wait,
 };
 use gadget_pathologist::Pathologist;
 use host::{
-    Actor, Backend, Host, START, abba, futex, joins, lock, pathologist, shared_lock, thread,
+    Actor, Backend, Host, START, abba, futex, joins, lock, pathologist, shared_lock, thread, timed,
 };
 
 #[test]
@@ -140,6 +141,44 @@ fn the_owner_of_a_shared_lock_is_looked_at_as_well() {
     );
     host.run(120, 300);
     assert_eq!(host.watched.len(), 1, "it cannot be looked at");
+}
+
+#[test]
+fn a_virtual_machine_is_asked_twice_and_then_ended() {
+    let asks = Pathologist::builder().ask_runtimes(Some(Duration::from_secs(600)));
+    let threads = vec![thread(10, futex(1)), thread(11, timed(futex(2)))];
+    let mut host = Host::new(asks.build().unwrap(), vec![Actor::new(10, "java", threads)]);
+    host.actors[0].runtime = Runtime::Jvm;
+    host.backend = Backend::Works;
+    let wait = |thread: &str, monitor: &str, held_by: &str| MonitorWait {
+        thread: thread.into(),
+        monitor: monitor.into(),
+        held_by: held_by.into(),
+    };
+    let cycle = vec![wait("one", "A", "two"), wait("two", "B", "one")];
+    // It is asked once a minute while it is watched.
+    host.actors[0].reports = Some((60, RuntimeReport { deadlocks: vec![cycle] }));
+    host.run(0, 10);
+    assert_eq!(host.watched.len(), 1);
+    host.run(15, 300);
+    assert_eq!(host.steps(), [(120, StepKind::CaptureStacks), (130, StepKind::Terminate)]);
+    assert_eq!(host.stated[0].1.evidence[0], ("evidence".into(), 3.0));
+}
+
+#[test]
+fn a_virtual_machine_without_a_deadlock_is_asked_and_let_be() {
+    let asks = Pathologist::builder().ask_runtimes(Some(Duration::from_secs(600)));
+    let threads = vec![thread(10, futex(1)), thread(11, timed(futex(2)))];
+    let mut host = Host::new(asks.build().unwrap(), vec![Actor::new(10, "java", threads)]);
+    host.actors[0].runtime = Runtime::Jvm;
+    host.actors[0].reports = Some((60, RuntimeReport::default()));
+    host.run(0, 0);
+    assert_eq!(host.watched.len(), 1);
+    host.run(5, 650);
+    assert_eq!(host.watched.len(), 0, "it has answered");
+    host.run(655, 660);
+    assert_eq!(host.watched.len(), 1, "its turn has come again");
+    assert_eq!(host.steps(), []);
 }
 
 #[test]

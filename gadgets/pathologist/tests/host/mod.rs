@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use gadget_core::{
     Assessment, Ending, Futex, FutexAddress, Gadget, HostFacts, Listener, Lock, LockKind, Outcome,
-    Peer, Plan, PlanId, Plans, ProcessId, ProcessIdentity, ProcessUsage, Reading, Runtime, Signal,
-    Step, StepKind, Subject, Summary, Thread, ThreadId, Threads, Timestamp, Wait, Wakers, World,
+    Peer, Plan, PlanId, Plans, ProcessId, ProcessIdentity, ProcessUsage, Reading, Runtime,
+    RuntimeReport, Signal, Step, StepKind, Subject, Summary, Thread, ThreadId, Threads, Timestamp,
+    Wait, Wakers, World,
 };
 use gadget_pathologist::Pathologist;
 
@@ -25,6 +26,9 @@ pub(crate) struct Actor {
     pub(crate) cgroup: &'static str,
     pub(crate) threads: Threads,
     pub(crate) alive: bool,
+    pub(crate) runtime: Runtime,
+    /// What its runtime says, and how often, while it is watched.
+    pub(crate) reports: Option<(u64, RuntimeReport)>,
     life: Life,
 }
 
@@ -39,6 +43,8 @@ impl Actor {
             cgroup: "/app",
             threads: Threads { threads, wakers, ..Threads::default() },
             alive: true,
+            runtime: Runtime::Native,
+            reports: None,
             life: Box::new(|_, _| ()),
         }
     }
@@ -108,6 +114,12 @@ impl Host {
             let state = actor.threads.threads.first().map_or('Z', |thread| thread.state);
             tell(Reading::ProcessUsage(ProcessUsage { cpu, state, ..ProcessUsage::default() }));
             tell(Reading::Threads(Box::new(actor.threads.clone())));
+            if let Some((every, report)) = &actor.reports
+                && second.is_multiple_of(*every)
+                && self.watched.contains(&subject)
+            {
+                tell(Reading::RuntimeReport(Box::new(report.clone())));
+            }
         }
         signals
     }
@@ -203,7 +215,7 @@ fn identity(actor: &Actor) -> ProcessIdentity {
         cgroup_path: Some(actor.cgroup.into()),
         oom_score_adj: Some(0),
         kernel_thread: false,
-        runtime: Runtime::Native,
+        runtime: actor.runtime,
     }
 }
 
