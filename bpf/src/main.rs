@@ -1,4 +1,5 @@
-//! Compiles every `<name>.bpf.c` of this folder and writes its skeleton to `gadget-signals/src/bpf/skel/<name>.rs`.
+//! Compiles every `<name>.bpf.c` of this folder and writes its skeleton to `gadget-signals/src/bpf/skel/<name>.rs`, that of a
+//! `bench_<name>.bpf.c` to `benches/benches/<name>/`.
 //!
 //! The skeletons are checked in, so that whoever builds the crates needs no clang. With `--check` nothing is written and
 //! a skeleton that is not what its source gives is an error; another clang gives other bytes, so then nothing is said.
@@ -26,7 +27,6 @@ fn main() -> Result<ExitCode> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Paths go into the objects as they are given to clang: relative ones are the same on every machine.
     env::set_current_dir(here)?;
-    let skeletons = here.join("../gadget-signals/src/bpf/skel");
     let clang = clang_version()?;
     if check {
         let theirs = fs::read_to_string(CLANG).context("no skeletons yet")?;
@@ -52,7 +52,7 @@ fn main() -> Result<ExitCode> {
         let text = fs::read_to_string(scratch.path().join(&skeleton))?;
         for (file, bytes) in [(object, fs::read(&fresh)?), (skeleton, adapted(&text)?.into_bytes())]
         {
-            let kept = skeletons.join(&file);
+            let kept = here.join(folder_of(&name)).join(&file);
             if fs::read(&kept).is_ok_and(|before| before == bytes) {
                 continue;
             }
@@ -84,6 +84,14 @@ fn adapted(text: &str) -> Result<String> {
     let end = start + text[start..].find('"').context("a path without an end")?;
     let name = Path::new(&text[start..end]).file_name().context("a path without a name")?;
     Ok(format!("{}{}{}", &text[..start], name.to_string_lossy(), &text[end..]))
+}
+
+/// Where the skeleton of `name` is kept: that of `bench_NAME` beside the bench, all others in the library.
+fn folder_of(name: &str) -> PathBuf {
+    match name.strip_prefix("bench_") {
+        Some(bench) => Path::new("../benches/benches").join(bench),
+        None => "../gadget-signals/src/bpf/skel".into(),
+    }
 }
 
 /// `<name>.bpf.c` in this folder, by name.
