@@ -495,5 +495,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 4536] = *include_bytes!("bench_syscalls.bpf.o");
+    pub static DATA: [u8; 4512] = *include_bytes!("bench_syscalls.bpf.o");
 }

@@ -595,5 +595,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 5064] = *include_bytes!("oom.bpf.o");
+    pub static DATA: [u8; 5040] = *include_bytes!("oom.bpf.o");
 }

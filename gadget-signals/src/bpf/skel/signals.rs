@@ -594,5 +594,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 5448] = *include_bytes!("signals.bpf.o");
+    pub static DATA: [u8; 5432] = *include_bytes!("signals.bpf.o");
 }

@@ -796,5 +796,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 15296] = *include_bytes!("syscalls.bpf.o");
+    pub static DATA: [u8; 15216] = *include_bytes!("syscalls.bpf.o");
 }

@@ -753,5 +753,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 14168] = *include_bytes!("tcp.bpf.o");
+    pub static DATA: [u8; 14160] = *include_bytes!("tcp.bpf.o");
 }
