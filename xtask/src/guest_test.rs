@@ -29,14 +29,16 @@ const PACKAGES: &[&str] = &["gadget-actions", "gadget-signals"];
 const WITH: &str =
     "sh,sleep,head,tail,cat,cp,seq,dd,true,false,nice,ionice,taskset,gadget-signals/testdata";
 
-/// One test after another, since they share one emulated processor. What asks for cgroup v1, a JVM or D-Bus has nothing to
-/// do there.
+/// One test after another, since they share one emulated processor. What asks for cgroup v1, a JVM, D-Bus or a file system to
+/// freeze has nothing to do there.
 const ARGS: &[&str] = &[
     "--nocapture",
     "--test-threads=1",
     "--skip=tests::cgroups",
     "--skip=tests::programs::a_jvm",
     "--skip=tests::programs::a_real_jvm",
+    "--skip=tests::jvm",
+    "--skip=tests::uninterruptible",
     "--skip=a_real_bus",
 ];
 
@@ -64,7 +66,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, install: bool) -> Re
 }
 
 /// The test programs among cargo's messages, one JSON object a line.
-fn executables(messages: &str) -> Vec<PathBuf> {
+pub(crate) fn executables(messages: &str) -> Vec<PathBuf> {
     let program = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
         let test = message["profile"]["test"].as_bool()?;

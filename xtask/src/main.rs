@@ -10,6 +10,7 @@ mod clinic;
 mod embed;
 mod gates;
 mod guest_test;
+mod kernels;
 mod lab;
 mod needs;
 mod new_gadget;
@@ -61,6 +62,8 @@ enum Task {
     Bench(bench::Options),
     /// Compile the BPF programs and write their skeletons, which are checked in.
     Bpf(bpf::Options),
+    /// Say what each of the kernel's providers uses on this host and in QEMU guests, and run their tests there.
+    Kernels(kernels::Options),
     /// Make a gadget that compiles, tests and runs in an example of the same name.
     NewGadget {
         /// Lower-case letters, digits and dashes: `surveyor`.
@@ -103,6 +106,7 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Bpf(options) => bpf::run(&workspace, &options, install),
         Task::Clinic(rest) => clinic::run(&workspace, &rest.args, install),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Kernels(options) => kernels::run(&workspace, &options, install),
         Task::NewGadget { name } => new_gadget::run(&workspace, &name),
     }
 }

@@ -1,5 +1,6 @@
 //! BPF providers on this host's kernel. Where it takes no programs from us, each test says so and counts as skipped.
 #![cfg(feature = "bpf")]
+#![allow(clippy::unwrap_used)] // All of it is tests.
 
 mod block;
 mod faults;
