@@ -29,7 +29,8 @@ pub struct Threads {
 /// What could wake a thread of a process besides its other threads. `None` where that could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wakers {
-    /// Armed timers that send a signal (`timer_create(2)`, `setitimer(2)`).
+    /// Timers that send a signal (`timer_create(2)`), or handlers of the signals that the kernel sends by itself: those of
+    /// `setitimer(2)`, whose timers are not shown, `SIGIO`, and `SIGCHLD` while there are children.
     pub signal_timers: Option<bool>,
     /// An io_uring instance is open.
     pub io_uring: Option<bool>,
@@ -87,7 +88,7 @@ pub enum Wait {
     Child,
     /// A signal: `pause(2)`, `sigsuspend(2)`, `rt_sigtimedwait(2)`.
     Signal,
-    /// Stopped, by a signal or a debugger.
+    /// Stopped, by a signal, a debugger or the freezer of cgroups.
     Stopped,
     /// Something in the kernel that no signal ends (state `D`), with the channel of `wchan`.
     Kernel {

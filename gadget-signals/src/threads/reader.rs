@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gadget_core::{ProcessId, SignalError, Thread, Threads, Timestamp, Wait};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::files::Files;
 use super::foreign::words_at;
@@ -33,8 +35,9 @@ const MAX_KEPT: usize = 16_384;
 ///   `fd` in `/proc/PID`; process_vm_readv(2) for 64 bytes around a futex; sockets through pidfd_getfd(2) and
 ///   sock_diag(7).
 /// - Absent: without the right to attach to the process (`CAP_SYS_PTRACE`, or the same user) every wait that is
-///   blocked in a system call is [`Wait::Unknown`]. `since` needs `CONFIG_SCHED_DEBUG`, and is late by as much as the
-///   hypervisor took of the thread's processor meanwhile beyond what it took of ours.
+///   blocked in a system call is [`Wait::Unknown`]. `since` needs `CONFIG_SCHED_DEBUG`, and is off by what the
+///   hypervisor has taken of the thread's processor more or less than of ours, though never before the last look at which
+///   the thread had run less.
 /// - Owners of locks are translated from the process's own pid namespace; one in another process is found only where the
 ///   process has no namespace of its own.
 /// - Not seen: a process that shares all memory and is no thread (`CLONE_VM` without `CLONE_THREAD`), `SIGEV_THREAD` of
@@ -59,6 +62,7 @@ pub struct ThreadReader {
     pub(super) sockets: bool,
     pub(super) listeners: Listeners,
     most: usize,
+    clock_tick_nanos: u64,
     kept: HashMap<u32, Kept>,
 }
 
@@ -69,6 +73,8 @@ struct Kept {
     name: Arc<str>,
     since: Option<Timestamp>,
     channel: Arc<str>,
+    /// When it was last looked at.
+    seen: Option<Timestamp>,
 }
 
 /// A thread at a look, before what it waits for is looked at.
@@ -105,6 +111,7 @@ impl ThreadReader {
             sockets: false,
             listeners: Listeners::default(),
             most: MAX_THREADS,
+            clock_tick_nanos: 1_000_000_000 / clock_ticks_per_second().max(1),
             kept: HashMap::new(),
         })
     }
@@ -156,7 +163,7 @@ impl ThreadReader {
             tids.len() < MAX_LISTED
         })?;
         tids.sort_unstable();
-        let clock = self.clock();
+        let clock = self.clock(id);
         let mut drafts = Vec::with_capacity(tids.len().min(self.most));
         let mut dead = Vec::new();
         for &tid in tids.iter().take(self.most) {
@@ -211,8 +218,11 @@ impl ThreadReader {
         if matches!(state, 'Z' | 'X') {
             return Ok(None);
         }
-        let kept = match self.kept.get(&tid) {
-            Some(kept) if kept.ran == ran && kept.name.as_bytes() == comm => kept.clone(),
+        let kept = match self.kept.get_mut(&tid) {
+            Some(kept) if kept.ran == ran && kept.name.as_bytes() == comm => {
+                kept.seen = clock.map(|clock| clock.now);
+                kept.clone()
+            }
             _ => {
                 let name = String::from_utf8_lossy(comm).into();
                 self.meet(folder, tid, ran, name, clock)
@@ -287,9 +297,13 @@ impl ThreadReader {
         };
         let since = clock.and_then(|clock| {
             let text = self.files.read(folder, format_args!("task/{tid}/sched")).ok()?;
-            clock.time(parse_exec_start(text, Path::new("sched")).ok()?)
+            let since = clock.time(parse_exec_start(text, Path::new("sched")).ok()?);
+            // It has run since it was last seen, and not before its process began.
+            let seen = self.kept.get(&tid).and_then(|kept| kept.seen);
+            Some(since.max(clock.started).max(seen.unwrap_or_default()))
         });
-        let kept = Kept { ran, name, since, channel };
+        let seen = clock.map(|clock| clock.now);
+        let kept = Kept { ran, name, since, channel, seen };
         if self.kept.len() >= MAX_KEPT {
             self.kept.clear();
         }
@@ -299,28 +313,32 @@ impl ThreadReader {
         kept
     }
 
-    /// What the scheduler's clock says now: this very thread was accounted for just before.
-    fn clock(&mut self) -> Option<Clock> {
+    /// What the clocks say now: this very thread was accounted for just before.
+    fn clock(&mut self, id: ProcessId) -> Option<Clock> {
         let text = self.files.read(&self.root, format_args!("thread-self/sched")).ok()?;
         let task = parse_exec_start(text, Path::new("sched")).ok()?;
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        Some(Clock { wall, task })
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let now = Timestamp::from_nanos(u64::try_from(now.as_nanos()).ok()?);
+        let up = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+        let began = Duration::from_nanos(id.start.checked_mul(self.clock_tick_nanos)?);
+        Some(Clock { now, task, started: now - up.saturating_sub(began) })
     }
 }
 
 /// The time, by two clocks.
 #[derive(Clone, Copy)]
 struct Clock {
-    wall: Duration,
+    now: Timestamp,
+    /// The scheduler's.
     task: Duration,
+    /// When the process that is read began.
+    started: Timestamp,
 }
 
 impl Clock {
     /// The time of day when the scheduler's clock showed `task`.
-    fn time(&self, task: Duration) -> Option<Timestamp> {
-        let ago = self.task.saturating_sub(task);
-        let nanos = self.wall.checked_sub(ago)?.as_nanos();
-        Some(Timestamp::from_nanos(u64::try_from(nanos).ok()?))
+    fn time(&self, task: Duration) -> Timestamp {
+        self.now - self.task.saturating_sub(task)
     }
 }
 

@@ -8,6 +8,8 @@ use crate::text::digits;
 
 /// The most file descriptors whose kind is asked for.
 const MAX_FILES: usize = 2_048;
+/// The most threads whose children are looked for.
+const MAX_PARENTS: usize = 256;
 
 /// A set of signals, as in `status`.
 const fn set(signals: &[i32]) -> u64 {
@@ -40,8 +42,13 @@ pub(super) fn signal_timers(
             .read_all(folder, format_args!("task/{tid}/children"))
             .is_ok_and(|text| !text.is_empty())
     };
-    if caught & set(&[libc::SIGCHLD]) != 0 && tids.iter().any(has_children) {
-        return Some(true);
+    if caught & set(&[libc::SIGCHLD]) != 0 {
+        if tids.iter().take(MAX_PARENTS).any(has_children) {
+            return Some(true);
+        }
+        if tids.len() > MAX_PARENTS {
+            return None;
+        }
     }
     files.read_all(folder, format_args!("timers")).ok().map(has_timers)
 }
