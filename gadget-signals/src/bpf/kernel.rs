@@ -1,6 +1,7 @@
 //! What this kernel offers to BPF programs.
 
 use std::fs;
+use std::path::Path;
 
 use gadget_core::SignalError;
 use libbpf_rs::btf::Btf;
@@ -36,16 +37,21 @@ impl Kernel {
         if let Some(capability) = missing(held) {
             return Err(SignalError::Missing { what: "watching the kernel by BPF", capability });
         }
-        if fs::read_to_string(LOCKDOWN).is_ok_and(|text| text.contains("[confidentiality]")) {
-            let needs = "a kernel that is not locked down to confidentiality";
-            return Err(SignalError::Unsupported { path: LOCKDOWN.into(), needs });
-        }
+        Self::at(BTF.as_ref(), LOCKDOWN.as_ref())
+    }
+
+    /// The kernel that describes itself in these files.
+    fn at(btf: &Path, lockdown: &Path) -> Result<Self, SignalError> {
         let unsupported =
-            || SignalError::Unsupported { path: BTF.into(), needs: "CONFIG_DEBUG_INFO_BTF" };
-        if fs::metadata(BTF).is_err() {
-            return Err(unsupported());
+            |path: &Path, needs| SignalError::Unsupported { path: path.into(), needs };
+        if fs::read_to_string(lockdown).is_ok_and(|text| text.contains("[confidentiality]")) {
+            return Err(unsupported(
+                lockdown,
+                "a kernel that is not locked down to confidentiality",
+            ));
         }
-        Ok(Self { btf: Btf::from_vmlinux().map_err(|_| unsupported())? })
+        let found = Btf::from_path(btf).map_err(|_| unsupported(btf, "CONFIG_DEBUG_INFO_BTF"))?;
+        Ok(Self { btf: found })
     }
 
     /// True if there is a tracepoint of this name whose arguments are known.
@@ -130,6 +136,8 @@ fn missing(held: CapabilitySet) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -154,5 +162,69 @@ mod tests {
         assert!(kernel.has_field("task_struct", "tgid") && !kernel.has_field("task_struct", "no"));
         let error = kernel.needs_tracepoints(&["sched_switch", "no_such_thing"]).unwrap_err();
         assert!(error.to_string().ends_with("needs no_such_thing"), "{error}");
+    }
+
+    /// The types of a kernel that has only these tracepoints, with as many arguments besides the program's own.
+    fn made_up(tracepoints: &[(&str, u16)]) -> Vec<u8> {
+        const TYPEDEF: u32 = 8;
+        const PTR: u32 = 2;
+        const FUNC_PROTO: u32 = 13;
+        let (mut types, mut strings, mut id) = (Vec::<u32>::new(), b"\0".to_vec(), 0);
+        for &(name, arguments) in tracepoints {
+            // Arguments of type void, which is number 0, and without names.
+            types.extend([0, FUNC_PROTO << 24 | u32::from(arguments + 1), 0]);
+            types.extend(vec![0; 2 * usize::from(arguments + 1)]);
+            types.extend([0, PTR << 24, id + 1]);
+            types.extend([strings.len() as u32, TYPEDEF << 24, id + 2]);
+            strings.extend(format!("btf_trace_{name}\0").bytes());
+            id += 3;
+        }
+        let size = types.len() as u32 * 4;
+        // Magic, version and flags; then where types and strings are, by Documentation/bpf/btf.rst.
+        let header = [0x0001_eb9f, 24, 0, size, size, strings.len() as u32];
+        let words = header.iter().chain(&types);
+        words.flat_map(|word| word.to_le_bytes()).chain(strings).collect()
+    }
+
+    fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn an_older_kernel_is_told_from_a_newer_by_what_its_tracepoints_give() {
+        let none = Path::new("/none");
+        let (_folder, btf) = file("btf", &made_up(&[("block_rq_issue", 2), ("mark_victim", 1)]));
+        let kernel = Kernel::at(&btf, none).unwrap();
+        assert_eq!(kernel.arguments_of("block_rq_issue"), Some(2));
+        assert_eq!(kernel.arguments_of("mark_victim"), Some(1));
+        kernel.needs_tracepoints(&["mark_victim", "block_rq_issue"]).unwrap();
+        let error = kernel.needs_tracepoints(&["mark_victim", "signal_generate"]).unwrap_err();
+        assert_eq!(error.to_string(), "/sys/kernel/btf/vmlinux needs signal_generate");
+        assert!(!kernel.has_field("task_struct", "tgid"));
+        let (_folder, empty) = file("btf", &made_up(&[]));
+        assert_eq!(Kernel::at(&empty, none).unwrap().arguments_of("mark_victim"), None);
+    }
+
+    #[test]
+    fn a_kernel_without_types_or_that_is_locked_down_is_unsupported() {
+        let none = Path::new("/none");
+        let said = |btf: &Path, lockdown: &Path| match Kernel::at(btf, lockdown) {
+            Err(error @ SignalError::Unsupported { .. }) => error.to_string(),
+            Err(error) => panic!("{error}"),
+            Ok(_) => "fine".to_owned(),
+        };
+        assert_eq!(said(none, none), "/none needs CONFIG_DEBUG_INFO_BTF");
+        let (_folder, junk) = file("btf", &[7; 1000]);
+        assert!(said(&junk, none).ends_with("needs CONFIG_DEBUG_INFO_BTF"));
+        let (_folder, cut) = file("btf", &made_up(&[("mark_victim", 1)])[..40]);
+        assert!(said(&cut, none).ends_with("needs CONFIG_DEBUG_INFO_BTF"));
+        let (_folder, btf) = file("btf", &made_up(&[]));
+        let (_folder, open) = file("lockdown", b"none [integrity] confidentiality\n");
+        assert_eq!(said(&btf, &open), "fine");
+        let (_folder, locked) = file("lockdown", b"none integrity [confidentiality]\n");
+        assert!(said(&btf, &locked).ends_with("not locked down to confidentiality"));
     }
 }

@@ -1,12 +1,15 @@
 //! Loading the programs of one provider.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gadget_core::SignalError;
+use libbpf_rs::libbpf_sys::bpf_object_open_opts;
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{OpenObject, PrintLevel, set_print};
 
@@ -34,6 +37,20 @@ impl<S: Skel<'static>> Programs<S> {
         B: SkelBuilder<'static, Output = O>,
         O: OpenSkel<'static, Output = S>,
     {
+        Self::load_for(None, provider, builder, configure)
+    }
+
+    /// As [`load`](Self::load), for a kernel whose types are those of a file.
+    fn load_for<B, O>(
+        types: Option<&CStr>,
+        provider: &'static str,
+        builder: B,
+        configure: impl FnOnce(&mut O) -> libbpf_rs::Result<()>,
+    ) -> Result<Self, SignalError>
+    where
+        B: SkelBuilder<'static, Output = O>,
+        O: OpenSkel<'static, Output = S>,
+    {
         let said = Said::listen();
         let failed = |attempt, error: libbpf_rs::Error| {
             let error = io::Error::other(said.with(&error));
@@ -42,7 +59,12 @@ impl<S: Skel<'static>> Programs<S> {
         // The skeleton owns the object in it and borrows the place; the place, a pointer, is not given back.
         let place: &'static mut MaybeUninit<OpenObject> =
             Box::leak(Box::new(MaybeUninit::uninit()));
-        let mut open = builder.open(place).map_err(|error| failed("open", error))?;
+        let options = bpf_object_open_opts {
+            sz: size_of::<bpf_object_open_opts>() as _,
+            btf_custom_path: types.map_or(ptr::null(), CStr::as_ptr),
+            ..Default::default()
+        };
+        let mut open = builder.open_opts(options, place).map_err(|error| failed("open", error))?;
         configure(&mut open).map_err(|error| failed("configure", error))?;
         let mut skeleton = open.load().map_err(|error| failed("load", error))?;
         skeleton.attach().map_err(|error| failed("attach", error))?;
@@ -111,5 +133,92 @@ impl Said {
 impl Drop for Said {
     fn drop(&mut self) {
         set_print(self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::ffi::CString;
+    use std::fs;
+
+    use super::*;
+    use crate::bpf::Kernel;
+    use crate::bpf::skel::block::{BlockSkel, BlockSkelBuilder, OpenBlockSkel};
+
+    /// Loads the programs of block requests for this kernel, had it another name for a field.
+    fn with_renamed(field: &str) -> Option<Result<(), SignalError>> {
+        if let Err(error) = Kernel::probe() {
+            println!("SKIPPED: {error}");
+            return None;
+        }
+        let mut types = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+        let name = format!("\0{field}\0").into_bytes();
+        let at = types.windows(name.len()).position(|found| found == name).unwrap();
+        types[at + 1] = b'X';
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("types");
+        fs::write(&path, types).unwrap();
+        let path = CString::new(path.to_str().unwrap()).unwrap();
+        let configure = |open: &mut OpenBlockSkel<'_>| {
+            let issue = open.progs.handle__block_rq_issue_queue.autoload();
+            assert!(issue, "all programs are loaded unless they are left out");
+            open.progs.handle__block_rq_issue_queue.set_autoload(false);
+            Ok(())
+        };
+        let builder = BlockSkelBuilder::default();
+        let loaded = Programs::<BlockSkel<'_>>::load_for(Some(&path), "it", builder, configure);
+        Some(loaded.map(drop))
+    }
+
+    #[test]
+    fn a_field_that_this_kernel_must_have_and_calls_otherwise_is_named() {
+        let Some(loaded) = with_renamed("cmd_flags") else { return };
+        let error = loaded.unwrap_err();
+        assert_eq!(error.to_string(), "cannot load the programs of it");
+        let said = error.source().unwrap().to_string();
+        assert!(said.contains("request.cmd_flags"), "{said}");
+    }
+
+    #[test]
+    fn a_field_that_a_kernel_may_have_is_done_without() {
+        let Some(loaded) = with_renamed("bi_blkg") else { return };
+        loaded.unwrap();
+    }
+
+    #[test]
+    fn what_was_dropped_is_attached_no_more() {
+        if let Err(error) = Kernel::probe() {
+            println!("SKIPPED: {error}");
+            return;
+        }
+        let configure = |open: &mut OpenBlockSkel<'_>| {
+            open.progs.handle__block_rq_issue_queue.set_autoload(false);
+            Ok(())
+        };
+        let programs =
+            Programs::<BlockSkel<'_>>::load("it", BlockSkelBuilder::default(), configure).unwrap();
+        let mut ids = Vec::new();
+        programs.each(|program| ids.push(id_of(program)));
+        assert_eq!(ids.len(), 2);
+        let alive =
+            |id: u32| libbpf_rs::query::ProgInfoIter::default().any(|program| program.id == id);
+        assert!(ids.iter().all(|&id| alive(id)));
+        // Nobody else can detach them: the kernel has no way to, for these.
+        let link = programs.skeleton().links.handle__block_rq_issue.as_ref().unwrap();
+        link.detach().unwrap_err();
+        drop(programs);
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while ids.iter().any(|&id| alive(id)) {
+            assert!(std::time::Instant::now() < until, "{ids:?} are still loaded");
+        }
+    }
+
+    fn id_of(program: BorrowedFd<'_>) -> u32 {
+        use std::os::fd::AsRawFd as _;
+        let text =
+            fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("prog_id:")).unwrap();
+        line.trim().parse().unwrap()
     }
 }
