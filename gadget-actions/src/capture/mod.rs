@@ -28,7 +28,7 @@ use crate::process::Target;
 use folder::Bound;
 pub use threads::{Left, parse_syscall};
 #[cfg(all(feature = "stacks", target_arch = "x86_64"))]
-pub use user::{Elf, Image, Mapping, Table, parse_maps};
+pub use user::{Mapping, follow, parse_maps};
 
 /// The most captures at the same time, those included that were given up and have not come back.
 const MAX_AT_ONCE: usize = 4;

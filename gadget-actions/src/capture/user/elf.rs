@@ -3,7 +3,7 @@
 //! The file is whatever the process has mapped: nothing in it is trusted, and what is read of it is bounded.
 
 /// Reads from an image: at this offset, this many bytes at most; fewer at its end.
-pub trait Image {
+pub(crate) trait Image {
     /// The bytes; none for an error.
     fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>>;
 }
@@ -37,23 +37,44 @@ struct Segment {
 
 /// Where its segments lie.
 #[derive(Clone, Debug)]
-pub struct Elf {
+pub(crate) struct Elf {
     segments: Vec<Segment>,
     sections: (u64, u16, u16),
 }
 
 /// A table, and the address it stands at by the file's own reckoning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     /// The address.
-    pub address: u64,
+    pub(crate) address: u64,
     /// What stands there.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Table {
     fn new(address: u64, bytes: Vec<u8>) -> Self {
         Self { address, bytes }
+    }
+
+    /// Where the entry of the function is that holds `address`, or of the last before it, if this is `.eh_frame_hdr`: a table
+    /// sorted by functions, 4 bytes for where each begins and 4 for where its entry is, both counted from here.
+    pub(crate) fn entry(&self, address: u64) -> Option<u64> {
+        // The number of functions takes 4 bytes, behind the address of `.eh_frame`. No linker writes another form.
+        if self.bytes.get(2..4)? != [0x03, 0x3b] {
+            return None;
+        }
+        let count = usize::try_from(u32_at(&self.bytes, 8)?).ok()?;
+        let rows = self.bytes.get(12..)?;
+        let count = count.min(rows.len() / 8);
+        let at = |at: usize| {
+            Some(self.address.wrapping_add_signed(i64::from(u32_at(rows, at)?.cast_signed())))
+        };
+        let (mut from, mut to) = (0, count);
+        while from < to {
+            let middle = from.midpoint(to);
+            if at(middle * 8)? <= address { from = middle + 1 } else { to = middle }
+        }
+        at(from.checked_sub(1)? * 8 + 4)
     }
 }
 
@@ -67,8 +88,7 @@ struct Section {
 
 impl Elf {
     /// Reads the headers; none for another kind of file.
-    #[must_use]
-    pub fn parse<I: Image + ?Sized>(image: &I) -> Option<Self> {
+    pub(crate) fn parse<I: Image + ?Sized>(image: &I) -> Option<Self> {
         let header = image.read(0, 64)?;
         if header.get(..6)? != b"\x7fELF\x02\x01" {
             return None;
@@ -94,8 +114,7 @@ impl Elf {
     }
 
     /// What to add to its addresses, if its code at this offset of the file is mapped at `start`; wraps.
-    #[must_use]
-    pub fn bias(&self, start: u64, offset: u64) -> Option<u64> {
+    pub(crate) fn bias(&self, start: u64, offset: u64) -> Option<u64> {
         // Mappings begin at a page, segments anywhere in one: the first page of the code may be the last of other data.
         let page = |at: u64| at & !0xfff;
         let mut code =
@@ -108,8 +127,10 @@ impl Elf {
 
     /// The tables that say how to unwind: `.eh_frame`, and its index `.eh_frame_hdr` where there is one. Programs that are
     /// linked statically have none.
-    #[must_use]
-    pub fn unwind_tables<I: Image + ?Sized>(&self, image: &I) -> Option<(Option<Table>, Table)> {
+    pub(crate) fn unwind_tables<I: Image + ?Sized>(
+        &self,
+        image: &I,
+    ) -> Option<(Option<Table>, Table)> {
         self.indexed(image).map(|(index, frames)| (Some(index), frames)).or_else(|| {
             let Section { address, offset, size } = self.section(image, ".eh_frame")?;
             Some((None, Table::new(address, read(image, offset, size)?)))
@@ -138,8 +159,7 @@ impl Elf {
     }
 
     /// True if it has a section of this name; false if that cannot be read.
-    #[must_use]
-    pub fn has_section<I: Image + ?Sized>(&self, image: &I, name: &str) -> bool {
+    pub(crate) fn has_section<I: Image + ?Sized>(&self, image: &I, name: &str) -> bool {
         self.section(image, name).is_some()
     }
 

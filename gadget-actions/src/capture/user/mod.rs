@@ -16,10 +16,10 @@ use super::threads::{Thread, Threads, parse_syscall};
 use super::{UserRegisters, UserStacks};
 use crate::error::system;
 use crate::process::Target;
-pub use elf::{Elf, Image, Table};
 pub use maps::{Mapping, parse_maps};
 use memory::Memory;
 use symbols::{Known, Names};
+pub use tables::follow;
 use unwind::{End, Frame, Unwinding};
 
 /// The most threads whose user stacks are read.

@@ -3,14 +3,13 @@
 //! They belong to the process, and may hold anything: what they compute is bounded, and they are only let read the stack.
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult,
+    BaseAddresses, CfaRule, EhFrame, EhFrameOffset, Encoding, EndianSlice, EvaluationResult,
     LittleEndian, Location, Register, RegisterRule, UnwindContext, UnwindExpression,
     UnwindSection as _, Value, X86_64,
 };
 
 use super::elf::{Elf, Image, Table};
-use super::maps::Mapping;
-use super::memory::Stack;
+use super::maps::{Mapping, parse_maps};
 use crate::capture::UserRegisters;
 
 /// The most operations of one expression, and the most that it may ask of registers and memory.
@@ -38,6 +37,9 @@ pub(super) struct Rule {
     fp: Option<RegisterRule<usize>>,
     pc: Option<RegisterRule<usize>>,
 }
+
+/// Reads the eight bytes at an address of the stack; none elsewhere.
+type Word<'a> = &'a dyn Fn(u64) -> Option<u64>;
 
 /// Where a rule leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +84,10 @@ impl Tables {
         let (frames, address) = (self.frames(), address.wrapping_sub(self.bias));
         let bases = BaseAddresses::default().set_eh_frame(self.frames.address);
         let entry = if let Some(index) = &self.index {
-            let bases = bases.clone().set_eh_frame_hdr(index.address);
-            let parsed = EhFrameHdr::new(&index.bytes, LittleEndian).parse(&bases, 8).ok()?;
-            let cie = EhFrame::cie_from_offset;
-            parsed.table()?.fde_for_address(&frames, &bases, address, cie).ok()?
+            let offset = index.entry(address)?.checked_sub(self.frames.address)?;
+            let offset = EhFrameOffset(usize::try_from(offset).ok()?);
+            let entry = frames.fde_from_offset(&bases, offset, EhFrame::cie_from_offset).ok()?;
+            entry.contains(address).then_some(entry)?
         } else {
             frames.fde_for_address(&bases, address, EhFrame::cie_from_offset).ok()?
         };
@@ -101,9 +103,9 @@ impl Tables {
     }
 
     /// Follows a rule from where these registers are.
-    pub(super) fn apply(&self, rule: &Rule, at: UserRegisters, stack: &Stack<'_>) -> Step {
+    pub(super) fn apply(&self, rule: &Rule, at: UserRegisters, word: Word<'_>) -> Step {
         let compute = |expression: &UnwindExpression<usize>, initial| {
-            self.compute(rule.encoding, expression, initial, at, stack)
+            self.compute(rule.encoding, expression, initial, at, word)
         };
         let frame = match &rule.frame {
             CfaRule::RegisterAndOffset { register, offset } => {
@@ -116,10 +118,10 @@ impl Tables {
         };
         let value = |rule: &RegisterRule<usize>, same| match rule {
             RegisterRule::SameValue => same,
-            RegisterRule::Offset(offset) => stack.word(frame.wrapping_add_signed(*offset)),
+            RegisterRule::Offset(offset) => word(frame.wrapping_add_signed(*offset)),
             RegisterRule::ValOffset(offset) => Some(frame.wrapping_add_signed(*offset)),
             RegisterRule::Register(register) => known(at, *register),
-            RegisterRule::Expression(expression) => stack.word(compute(expression, Some(frame))?),
+            RegisterRule::Expression(expression) => word(compute(expression, Some(frame))?),
             RegisterRule::ValExpression(expression) => compute(expression, Some(frame)),
             _ => None,
         };
@@ -141,7 +143,7 @@ impl Tables {
         expression: &UnwindExpression<usize>,
         initial: Option<u64>,
         at: UserRegisters,
-        stack: &Stack<'_>,
+        word: Word<'_>,
     ) -> Option<u64> {
         let mut evaluation = expression.get(&self.frames()).ok()?.evaluation(encoding);
         evaluation.set_max_iterations(MAX_OPERATIONS);
@@ -161,7 +163,7 @@ impl Tables {
                     evaluation.resume_with_register(Value::Generic(known(at, register)?))
                 }
                 EvaluationResult::RequiresMemory { address, size: 8, .. } => {
-                    evaluation.resume_with_memory(Value::Generic(stack.word(address)?))
+                    evaluation.resume_with_memory(Value::Generic(word(address)?))
                 }
                 _ => return None,
             }
@@ -169,6 +171,29 @@ impl Tables {
         }
         None
     }
+}
+
+/// Reads `bytes` as a file, as tables and as an index of tables, follows the rules for these addresses, and returns how many
+/// there were.
+#[must_use]
+pub fn follow(bytes: &[u8], addresses: &[u64]) -> usize {
+    let table = || Table { address: 0, bytes: bytes.to_vec() };
+    let mapping = parse_maps(b"1000-400000 r-xp 00000000 08:01 7 /file");
+    let image = mapping.first().and_then(|mapping| Tables::of(bytes, mapping));
+    let plain = Tables { bias: 0, index: None, frames: table() };
+    let indexed = Tables { bias: 0, index: Some(table()), frames: table() };
+    let mut context = UnwindContext::new();
+    let mut count = 0;
+    for tables in image.iter().chain([&plain, &indexed]) {
+        for &address in addresses {
+            if let Some(rule) = tables.rule(&mut context, address) {
+                let at = UserRegisters { pc: address, sp: 0x1000, fp: Some(0x2000) };
+                let _ = tables.apply(&rule, at, &|address| address.checked_mul(3));
+                count += 1;
+            }
+        }
+    }
+    count
 }
 
 /// What is known of a register.
@@ -183,10 +208,7 @@ fn known(at: UserRegisters, register: Register) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
     use super::*;
-    use crate::process::Target;
-    use crate::testing::{identity, proc};
 
     /// Tables of one function from `0x1000` to `0x1100` that has these instructions for all of it.
     fn tables(instructions: &[u8]) -> Tables {
@@ -210,25 +232,24 @@ mod tests {
     }
 
     fn step(instructions: &[u8], fp: Option<u64>, words: &[u64]) -> Step {
-        let us = Target::open(proc(), identity(std::process::id())).unwrap();
-        let memory = Memory::open(&us).unwrap();
-        let sp = words.as_ptr() as u64;
-        let stack = Stack::new(&memory, sp..sp + 8 * words.len() as u64);
+        let word = |address: u64| {
+            let index = usize::try_from(address.checked_sub(SP)?).ok()? / 8;
+            words.get(index).copied()
+        };
         let tables = tables(instructions);
         let mut context = UnwindContext::new();
         assert!(tables.rule(&mut context, 0x1010).is_none());
         let rule = tables.rule(&mut context, 0x50_1010).unwrap();
         assert_eq!(rule.function, 0x50_1000);
-        // The addresses are told as they are counted from the stack pointer.
-        match tables.apply(
-            &rule,
-            UserRegisters { pc: 0x50_1010, sp, fp: fp.map(|fp| fp + sp) },
-            &stack,
-        ) {
-            Step::Caller(to) => Step::Caller(UserRegisters { sp: to.sp - sp, ..to }),
+        // Addresses are told as they are counted from the stack pointer.
+        let at = UserRegisters { pc: 0x50_1010, sp: SP, fp: fp.map(|fp| fp + SP) };
+        match tables.apply(&rule, at, &word) {
+            Step::Caller(to) => Step::Caller(UserRegisters { sp: to.sp - SP, ..to }),
             other => other,
         }
     }
+
+    const SP: u64 = 0x7000_0000;
 
     // DW_CFA_def_cfa, DW_CFA_offset and DW_CFA_def_cfa_expression (DWARF 5, table 7.29).
     const RETURN_ADDRESS: [u8; 2] = [0x80 | 16, 1];

@@ -116,7 +116,9 @@ impl<'a> Unwinding<'a> {
         let tables =
             maps::at(self.maps, inside).and_then(|mapping| self.tables.get(&mapping.start));
         let step = rule.as_ref().zip(tables.and_then(Option::as_ref));
-        let step = step.map_or(Step::Nowhere, |(rule, tables)| tables.apply(rule, at, stack));
+        let step = step.map_or(Step::Nowhere, |(rule, tables)| {
+            tables.apply(rule, at, &|address| stack.word(address))
+        });
         match step {
             Step::Bottom => Err(End::Bottom),
             Step::Caller(registers) if self.is_code(registers.pc) && registers.sp > at.sp => {
