@@ -61,6 +61,11 @@ impl SignalWatch {
     /// # Errors
     /// What BPF programs need and is missing here; among it the host's own numbers of processes.
     pub fn host() -> Result<Self, SignalError> {
+        Self::with_room(None)
+    }
+
+    /// With room for another number of processes and signals than the program has.
+    fn with_room(most: Option<u32>) -> Result<Self, SignalError> {
         let kernel = Kernel::probe()?;
         kernel.needs_tracepoints(TRACEPOINTS)?;
         kernel.needs_host_namespaces()?;
@@ -68,7 +73,7 @@ impl SignalWatch {
             if let Some(settings) = open.maps.rodata_data.as_mut() {
                 settings.told = FATAL.iter().fold(0, |told, signal| told | 1 << signal);
             }
-            Ok(())
+            most.map_or(Ok(()), |most| open.maps.counts.set_max_entries(most))
         };
         let programs = Programs::load(NAME, SignalsSkelBuilder::default(), configure)?;
         let tally = Tally::of(&programs.skeleton().maps.counts, NAME);
@@ -125,5 +130,48 @@ impl SignalProvider for SignalWatch {
 
     fn name(&self) -> &'static str {
         NAME
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+    use crate::testing::readings;
+
+    #[test]
+    fn who_finds_no_room_is_counted_as_lost_and_still_in_the_hosts_count() {
+        let mut watch = match SignalWatch::with_room(Some(2)) {
+            Ok(watch) => watch,
+            Err(error @ (SignalError::Missing { .. } | SignalError::Unsupported { .. })) => {
+                println!("SKIPPED: {error}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        readings(&mut watch);
+        let before = watch.lost();
+        let children: Vec<Child> =
+            (0..6).map(|_| Command::new("sleep").arg("1000").spawn().unwrap()).collect();
+        for mut child in children {
+            let pid = Pid::from_child(&child);
+            kill_process(pid, Signal::TERM).unwrap();
+            child.wait().unwrap();
+        }
+        let (mut told, mut host, mut lost) = (0, 0, None);
+        for (subject, reading) in readings(&mut watch) {
+            match (subject, reading) {
+                (Subject::Process(_), Reading::Signalled { .. }) => told += 1,
+                (Subject::Host, Reading::Signalled { signal: 15, count }) => host += count,
+                (Subject::Host, Reading::KernelCost(cost)) => lost = Some(cost.lost),
+                _ => {}
+            }
+        }
+        assert!(told <= 2, "{told} are named");
+        assert!(host >= 6, "{host} of 6");
+        assert!(watch.lost() >= before + 4 && lost == Some(watch.lost()), "{lost:?}");
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // All of it is tests.
 
 mod block;
+mod capabilities;
 mod faults;
 mod oom;
 mod places;
