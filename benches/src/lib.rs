@@ -2,12 +2,14 @@
 //! printed.
 
 mod groups;
+mod herd;
 mod measure;
 mod number;
 mod scene;
 mod synthetic;
 
 pub use groups::OwnGroups;
+pub use herd::Herd;
 pub use measure::{ThreadCpu, criterion};
 pub use number::{Limit, asked, print};
 pub use scene::Scene;

@@ -789,5 +789,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 15368] = *include_bytes!("block.bpf.o");
+    pub static DATA: [u8; 14784] = *include_bytes!("block.bpf.o");
 }

@@ -695,5 +695,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 13096] = *include_bytes!("faults.bpf.o");
+    pub static DATA: [u8; 11400] = *include_bytes!("faults.bpf.o");
 }

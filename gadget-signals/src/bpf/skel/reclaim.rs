@@ -745,5 +745,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 14440] = *include_bytes!("reclaim.bpf.o");
+    pub static DATA: [u8; 13272] = *include_bytes!("reclaim.bpf.o");
 }

@@ -797,5 +797,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 32680] = *include_bytes!("scan.bpf.o");
+    pub static DATA: [u8; 31424] = *include_bytes!("scan.bpf.o");
 }
