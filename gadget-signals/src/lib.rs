@@ -41,7 +41,7 @@ mod threads;
 #[cfg(feature = "bpf")]
 pub use bpf::{
     BlockWatch, FaultWatch, Kernel, KernelProviders, OomVictims, ProcessRecord, ProcessScan,
-    ReclaimWatch, ScanBy, SignalWatch, SyscallProfile, TcpWatch,
+    ReclaimWatch, ScanBy, SchedulerWatch, SignalWatch, SyscallProfile, TcpWatch,
 };
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;

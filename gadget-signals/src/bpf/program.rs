@@ -75,6 +75,10 @@ impl<S: Skel<'static>> Programs<S> {
         &self.skeleton
     }
 
+    pub(super) fn skeleton_mut(&mut self) -> &mut S {
+        &mut self.skeleton
+    }
+
     pub(super) fn provider(&self) -> &'static str {
         self.provider
     }

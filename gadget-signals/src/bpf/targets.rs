@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::{fs, io, ptr};
@@ -20,10 +19,6 @@ const MOST_IDS: usize = 4 << 20;
 /// Process ids in one entry of the map (`struct targets`).
 const IDS_PER_ENTRY: usize = 4;
 
-const NAMESPACE: &str = "/proc/self/ns/pid";
-/// `PROC_PID_INIT_INO` of include/linux/proc_ns.h: the pid namespace that the kernel began with.
-const FIRST_NAMESPACE: &str = "pid:[4026531836]";
-
 /// How many process ids there can be, from `/proc/sys/kernel/pid_max`: with two bytes for each, a table of 64 KiB where it is
 /// 32,768 and of 8 MiB where it is as large as it can be.
 pub(super) fn process_ids() -> Result<usize, SignalError> {
@@ -32,14 +27,9 @@ pub(super) fn process_ids() -> Result<usize, SignalError> {
     Ok(text.trim().parse::<usize>().map_or(MOST_IDS, |ids| ids.min(MOST_IDS)))
 }
 
-/// Programs know processes by their ids in the first pid namespace, so we have to live in it to mean the same.
-pub(super) fn needs_first_namespace() -> Result<(), SignalError> {
-    let ours = fs::read_link(NAMESPACE)
-        .map_err(|source| SignalError::Read { path: NAMESPACE.into(), source })?;
-    if ours == Path::new(FIRST_NAMESPACE) {
-        return Ok(());
-    }
-    Err(SignalError::Unsupported { path: NAMESPACE.into(), needs: "the host's pid namespace" })
+/// How programs know the target in the seat `index`.
+pub(super) fn number(index: usize) -> u16 {
+    u16::try_from(index + 1).unwrap_or(0)
 }
 
 /// Makes the map `targets` of an opened object as large as the table has to be.

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)] // All of it is tests.
 
 mod block;
+mod caller;
 mod capabilities;
 mod faults;
 mod oom;
 mod places;
 mod reclaim;
 mod scan;
+mod scheduler;
 mod signals;
 mod support;
 mod syscalls;

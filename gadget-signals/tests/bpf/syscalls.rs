@@ -1,77 +1,22 @@
 //! System calls, of children that make known ones.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gadget_core::{
     Latencies, ProcessId, Reading, Scope, Signal, SignalProvider as _, Signals, Subject, Syscalls,
     SystemClock,
 };
-use gadget_signals::{SyscallProfile, parse};
+use gadget_signals::SyscallProfile;
 
+use crate::caller::{Caller, identity};
 use crate::support::{Process, or_skip, sample};
 
 /// Linux numbers these otherwise on every architecture; Perl makes them by number.
 const GETPPID: u16 = 110;
 const GETUID: u16 = 102;
 const READ: u16 = 0;
-
-/// A child that does what it is told, each time that it is told to.
-struct Caller {
-    process: Process,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-    id: ProcessId,
-}
-
-impl Caller {
-    /// `None`, and a line that says so, without Perl or on another architecture.
-    fn new(does: &str) -> Option<Self> {
-        if !cfg!(target_arch = "x86_64") {
-            println!("SKIPPED: the numbers of calls are those of x86-64");
-            return None;
-        }
-        let script = format!(
-            "$| = 1; print qq(\\n); while (sysread(STDIN, $_, 1)) {{ {does}; print qq(\\n) }}"
-        );
-        let mut command = Command::new("perl");
-        command.args(["-e", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => {
-                println!("SKIPPED: cannot run perl: {error}");
-                return None;
-            }
-        };
-        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let id = identity(child.id());
-        let mut caller = Self { process: Process(child), to, from: BufReader::new(from), id };
-        caller.answer();
-        Some(caller)
-    }
-
-    fn answer(&mut self) {
-        self.from.read_line(&mut String::new()).unwrap();
-        // Back in its read when it sleeps.
-        let stat = format!("/proc/{}/stat", self.id.pid);
-        while !fs::read_to_string(&stat).unwrap().contains(") S ") {
-            std::thread::yield_now();
-        }
-    }
-
-    /// Has it do its part once; returns when that is done.
-    fn go(&mut self) {
-        self.to.write_all(b"x").unwrap();
-        self.answer();
-    }
-}
-
-fn identity(pid: u32) -> ProcessId {
-    let text = fs::read(format!("/proc/{pid}/stat")).unwrap();
-    ProcessId { pid, start: parse::process_stat(&text, "stat".as_ref()).unwrap().start }
-}
 
 fn profile() -> Option<SyscallProfile> {
     or_skip(SyscallProfile::host())
@@ -107,7 +52,7 @@ fn reads(id: ProcessId) -> u64 {
 #[test]
 fn every_call_between_two_samples_is_counted_and_no_other() {
     let Some(mut profile) = profile() else { return };
-    let Some(mut caller) = Caller::new(
+    let Some(mut caller) = Caller::making_calls(
         "syscall(110), syscall(102) for 1..1000; syscall($_) for 511, 512, 600, 0x40000000 + 110; open F, '/dev/zero'; sysread(F, $x, 10) for 1..500; close F",
     ) else {
         return;
@@ -133,8 +78,8 @@ fn every_call_between_two_samples_is_counted_and_no_other() {
 #[test]
 fn two_processes_are_not_mixed_up_and_one_that_is_let_go_is_not_counted() {
     let Some(mut profile) = profile() else { return };
-    let Some(mut one) = Caller::new("syscall(110) for 1..300") else { return };
-    let Some(mut other) = Caller::new("syscall(102) for 1..700") else { return };
+    let Some(mut one) = Caller::making_calls("syscall(110) for 1..300") else { return };
+    let Some(mut other) = Caller::making_calls("syscall(102) for 1..700") else { return };
     assert!(profile.follow(one.id).unwrap() && profile.follow(other.id).unwrap());
     one.go();
     other.go();
@@ -157,7 +102,7 @@ fn two_processes_are_not_mixed_up_and_one_that_is_let_go_is_not_counted() {
 #[test]
 fn a_stranger_with_the_id_of_one_that_ended_is_not_counted() {
     let Some(mut profile) = profile() else { return };
-    let Some(mut caller) = Caller::new("syscall(110) for 1..300") else { return };
+    let Some(mut caller) = Caller::making_calls("syscall(110) for 1..300") else { return };
     let id = caller.id;
     assert!(profile.follow(id).unwrap());
     caller.go();
@@ -169,7 +114,7 @@ fn a_stranger_with_the_id_of_one_that_ended_is_not_counted() {
             println!("SKIPPED: cannot choose a process id: {error}");
             return;
         }
-        let Some(next) = Caller::new("syscall(110) for 1..5000") else { return };
+        let Some(next) = Caller::making_calls("syscall(110) for 1..5000") else { return };
         if next.id.pid == id.pid {
             stranger = Some(next);
             break;
@@ -215,7 +160,7 @@ fn one_more_than_there_is_room_for_is_refused_and_counted_as_lost() {
 fn waits_and_works_are_timed_apart() {
     let Some(profile) = profile() else { return };
     let mut profile = profile.with_latencies();
-    let Some(mut caller) = Caller::new(
+    let Some(mut caller) = Caller::making_calls(
         "syscall(110) for 1..1000; $t = pack('qq', 0, 5_000_000); syscall(35, $t, 0) for 1..20; \
          open F, '/dev/zero'; sysread(F, $x, 10) for 1..100; close F",
     ) else {

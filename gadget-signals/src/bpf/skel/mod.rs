@@ -13,6 +13,7 @@ pub(super) mod faults;
 pub(super) mod oom;
 pub(super) mod reclaim;
 pub(super) mod scan;
+pub(super) mod scheduler;
 pub(super) mod signals;
 pub(super) mod syscalls;
 pub(super) mod tcp;

@@ -77,8 +77,9 @@ impl SyscallProfile {
     /// # Errors
     /// What BPF programs need and is missing here; [`SignalError::Unsupported`] in a pid namespace of our own as well.
     pub fn host() -> Result<Self, SignalError> {
-        Kernel::probe()?.needs_tracepoints(TRACEPOINTS)?;
-        targets::needs_first_namespace()?;
+        let kernel = Kernel::probe()?;
+        kernel.needs_tracepoints(TRACEPOINTS)?;
+        kernel.needs_host_namespaces()?;
         Ok(Self {
             ids: targets::process_ids()?,
             timed: false,
@@ -138,7 +139,7 @@ impl SyscallProfile {
             self.running = Some(Running::start(self.ids, self.timed)?);
         }
         let Some(running) = &self.running else { return Ok(false) };
-        let lives = running.table.set(id, number(index));
+        let lives = running.table.set(id, targets::number(index));
         if lives {
             self.seats.take(index, id, Told::read(running.bss()?, index), named);
         }
@@ -147,7 +148,7 @@ impl SyscallProfile {
 
     fn release(&mut self, index: usize) {
         if let (Some(seat), Some(running)) = (self.seats.release(index), &self.running)
-            && running.table.get(seat.key.pid) == number(index)
+            && running.table.get(seat.key.pid) == targets::number(index)
         {
             running.table.clear(seat.key.pid);
         }
@@ -234,11 +235,6 @@ impl SignalProvider for SyscallProfile {
     }
 }
 
-/// How programs know the target in the seat `index`.
-fn number(index: usize) -> u16 {
-    u16::try_from(index + 1).unwrap_or(0)
-}
-
 impl Running {
     fn start(ids: usize, timed: bool) -> Result<Self, SignalError> {
         let programs = Programs::load(
@@ -271,7 +267,7 @@ impl Running {
 
     /// False once the process in this seat has ended.
     fn follows(&self, index: usize, seat: &Seat<ProcessId, Box<Told>>) -> bool {
-        self.table.get(seat.key.pid) == number(index)
+        self.table.get(seat.key.pid) == targets::number(index)
     }
 
     fn lost(&self) -> u64 {
