@@ -37,7 +37,7 @@ struct Run {
     #[arg(long, default_value_t = 1)]
     runs: u32,
     /// How long each batch is watched. Waits in the kernel count as stuck after two minutes.
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 140)]
     seconds: u64,
     /// How long, at most, a batch of cases that eat CPU is watched.
     #[arg(long, default_value_t = 100)]
@@ -138,9 +138,10 @@ fn document(report: &Report, request: &Request) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release: Vec<&str> = kernel.trim().splitn(3, '.').take(2).collect();
     let summary: String = report.summary().iter().map(|line| format!("- {line}\n")).collect();
+    let args: String = request.args.iter().map(|arg| format!(" {arg}")).collect();
     format!(
-        "# What the clinic found\n\nWritten by `clinic run --runs {} --markdown`, on Linux {} with {} cores; times count \
-         from the watcher's start.\n\n{summary}\n{}",
+        "# What the clinic found\n\nWritten by `clinic run --runs {} --markdown`, on Linux {} with {} cores; the watcher \
+         was given `--json --all{args}`. Times count from the watcher's start.\n\n{summary}\n{}",
         request.runs,
         release.join("."),
         std::thread::available_parallelism().map_or(0, usize::from),

@@ -119,10 +119,15 @@ pub fn judge(case: &'static Case, facts: &Facts, words: &[Word]) -> Finding {
     let counts = |kind: u8| case.truth.proof.is_empty() || case.truth.proof.contains(&kind);
     let proofs = || own.iter().filter(|word| word.proof().is_some_and(counts));
     finding.proof_after = proofs().map(|word| word.at).min();
-    if !facts.told.waits.is_empty() && finding.proof_after.is_some() {
-        finding.named = Some(proofs().any(|word| names_all(sentence(word), &facts.told.waits)));
+    let told = &facts.told;
+    if finding.proof_after.is_some() && !(told.waits.is_empty() && told.names.is_empty()) {
+        let all = |text: &str| {
+            names_all(text, &told.waits) && told.names.iter().all(|name| text.contains(name))
+        };
+        finding.named = Some(proofs().any(|word| all(sentence(word))));
     }
-    let owners_known = proofs().any(|word| word.proof() == Some(2));
+    // A closed set need not name a cycle.
+    let owners_known = proofs().any(|word| word.proof() != Some(1));
     finding.grade = grade(case, facts, &own, &finding, owners_known);
     finding
 }
@@ -159,14 +164,14 @@ fn grade(
     if let Some(why) = &facts.spoiled {
         return Grade::Failed(format!("not as staged: {why}"));
     }
+    if owners_known && finding.named == Some(false) {
+        return Grade::Failed("the sentence names other threads or locks".into());
+    }
     if !case.truth.proof.is_empty() {
         match finding.proof_after {
             None => return Grade::Failed("no proof".into()),
             Some(after) if after > PROOF_DUE => {
                 return Grade::Failed(format!("proved only after {:.0} s", after.as_secs_f64()));
-            }
-            Some(_) if owners_known && finding.named == Some(false) => {
-                return Grade::Failed("the sentence names other threads or locks".into());
             }
             Some(_) => {}
         }
@@ -311,6 +316,17 @@ mod tests {
         let spoiled = Facts { spoiled: Some("it is gone".into()), ..facts() };
         let finding = judge(find("idle-c").unwrap(), &spoiled, &[]);
         assert!(failed(&finding.grade));
+    }
+
+    #[test]
+    fn a_runtime_names_its_own_threads() {
+        let told = Told { names: vec!["clinic-audit".into()], ..Told::default() };
+        let facts = Facts { told, ..facts() };
+        let graded = |sentence| {
+            judge(find("java-monitors").unwrap(), &facts, &[said("stuck", 3, sentence)]).grade
+        };
+        assert_eq!(graded("clinic-audit waits for a monitor"), Grade::Right);
+        assert!(failed(&graded("main waits for a monitor")));
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Report {
         lines.push(format!(
             "stuck, not to be proved from outside, and called stuck: {seen} of {of}"
         ));
-        let (accused, of) = share(&|one| !is_stuck(one), &says_stuck);
+        let (accused, of) = share(&|one| !one.case.accepts("stuck"), &says_stuck);
         lines.push(format!("not stuck, and called stuck: {accused} of {of}"));
         if !self.watcher_cpu.is_empty() {
             let mean = self.watcher_cpu.iter().sum::<f64>() / self.watcher_cpu.len() as f64;
