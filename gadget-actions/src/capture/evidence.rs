@@ -57,7 +57,8 @@ pub(crate) fn capture(
 
 /// What led to it.
 fn incident(plan: &Plan) -> String {
-    let mut text = format!("{plan}\n");
+    let mut text = plan.to_string().replace(char::is_control, " ");
+    text.push('\n');
     for (name, value) in &plan.evidence {
         let _ = writeln!(text, "  {name} = {value}");
     }
@@ -98,7 +99,11 @@ impl Record {
 
     fn embedder(&mut self, plan: &Plan, captures: &Captures) {
         let Some(callback) = &captures.on_capture else { return };
-        let files = lock(callback)(plan);
+        // Not ours: what it does wrong costs its own files alone.
+        let call = std::panic::AssertUnwindSafe(|| lock(callback)(plan));
+        let Ok(files) = std::panic::catch_unwind(call) else {
+            return self.not.push("files of the embedder (its callback panicked)".to_owned());
+        };
         let written = files.iter().filter(|(name, bytes)| self.write(name, bytes)).count();
         self.got.push(format!("{written} files of the embedder"));
     }

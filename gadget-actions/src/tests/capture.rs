@@ -7,6 +7,7 @@ use std::time::Duration;
 use gadget_core::{
     Action as _, ActionError, Bytes, Effect, Plan, ProcessId, Step, StepKind, Subject, Timestamp,
 };
+use rustix::thread::CapabilitySet;
 
 use crate::linux::{Linux, LinuxBuilder};
 use crate::testing::{Child, act, eventually, finish, plan};
@@ -112,6 +113,71 @@ fn without_a_folder_or_a_living_target_it_is_refused() {
     std::fs::write(dir.path().join("captures"), "").unwrap();
     let failed = captured(&mut linux, &capture_of(&Child::sleeping()));
     assert!(matches!(failed, Err(ActionError::System { .. })), "{failed:?}");
+}
+
+/// Calls `f` on a thread without these capabilities, and says so where it has not got what a capture needs to begin with.
+fn without(names: &[&str], f: impl FnOnce() + Send + 'static) {
+    if !crate::linux().has_capability("CAP_SYS_PTRACE") {
+        eprintln!("SKIPPED: there is no CAP_SYS_PTRACE to leave out; capture/folder.rs needs none");
+        return;
+    }
+    let drop = names
+        .iter()
+        .fold(CapabilitySet::empty(), |all, name| all | CapabilitySet::from_name(name).unwrap());
+    let thread = std::thread::spawn(move || {
+        let mut ours = rustix::thread::capabilities(None).unwrap();
+        ours.effective -= drop;
+        rustix::thread::set_capabilities(None, ours).unwrap();
+        f();
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn what_capabilities_are_missing_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let linux = builder(&dir);
+    without(&["SYS_PTRACE"], || {
+        let refused = linux.build().supports(StepKind::CaptureStacks);
+        let step = StepKind::CaptureStacks;
+        assert!(
+            matches!(&refused, Err(ActionError::Missing { step: of, capability: "CAP_SYS_PTRACE" }) if *of == step),
+            "{refused:?}"
+        );
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let (linux, child) = (builder(&dir), asleep());
+    // Of these two, either would lead to the mapped files and one to the kernel stacks.
+    without(&["SYS_ADMIN", "CHECKPOINT_RESTORE"], move || {
+        captured(&mut linux.build(), &capture_of(&child)).unwrap();
+        let folder = folder(&dir);
+        let told = read(&folder, "captured.txt");
+        assert!(told.contains("not captured: kernel stacks (CAP_SYS_ADMIN)\n"), "{told}");
+        assert!(!folder.join("kernel-stacks.txt").exists());
+        if cfg!(all(feature = "stacks", target_arch = "x86_64")) {
+            let stacks = read(&folder, "user-stacks.txt");
+            assert!(stacks.contains("nanosleep+0x") && stacks.contains("libc"), "{stacks}");
+        }
+    });
+}
+
+#[test]
+fn a_callback_that_panics_costs_its_own_files_alone() {
+    let child = asleep();
+    let dir = tempfile::tempdir().unwrap();
+    let mut linux = builder(&dir).on_capture(|_| panic!("no lock graph")).build();
+    for _ in 0..2 {
+        let plan = Plan { at: Timestamp::from_secs(7), ..capture_of(&child) };
+        captured(&mut linux, &plan).unwrap();
+    }
+    let folder =
+        dir.path().join("captures").join(format!("19700101T000007Z-plan1-{}-sleep-2", child.pid()));
+    let told = read(&folder, "captured.txt");
+    assert!(
+        told.contains("not captured: files of the embedder (its callback panicked)\n"),
+        "{told}"
+    );
+    assert!(told.starts_with("captured: 1 threads\n"), "{told}");
 }
 
 #[test]

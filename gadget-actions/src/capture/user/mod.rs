@@ -50,25 +50,29 @@ pub(crate) fn stacks(
             break;
         }
         let left = || {
-            parse_syscall(&thread.syscall).map(|left| UserRegisters {
-                pc: left.pc,
-                sp: left.sp,
-                fp: None,
-            })
+            let left = parse_syscall(&thread.syscall)?;
+            Some(UserRegisters { pc: left.pc, sp: left.sp, fp: None })
         };
-        if let Some(from) = registers(thread.tid).or_else(left) {
-            let (frames, end) = unwinding.frames(from);
-            found.push(Found { thread, frames, end, moved: !threads.still(thread) });
-        }
+        let from = registers(thread.tid).or_else(left);
+        let (frames, end) = from.map_or((Vec::new(), End::Lost), |from| unwinding.frames(from));
+        found.push(Found { thread, frames, end, moved: !threads.still(thread) });
     }
     let addresses: Vec<u64> = found.iter().flat_map(|of| &of.frames).map(|f| f.inside()).collect();
     let names = symbols::names(target, &maps, &addresses);
-    let text = found.iter().map(|of| of.text(&names)).collect();
-    Ok(UserStacks { text, count: found.len() })
+    let mut text: String = found.iter().map(|of| of.text(&names)).collect();
+    let left_out = threads.list.len() - found.len() + threads.left_out;
+    if left_out > 0 {
+        let _ = writeln!(text, "and {left_out} more threads");
+    }
+    let count = found.iter().filter(|of| !of.frames.is_empty()).count();
+    Ok(UserStacks { text, count })
 }
 
 impl Found<'_> {
     fn text(&self, names: &Names) -> String {
+        if self.frames.is_empty() {
+            return format!("{}; it runs, so its registers are not shown\n\n", self.thread);
+        }
         let moved =
             if self.moved { "; it ran meanwhile, so this may be of two moments" } else { "" };
         let mut text = format!("{}{moved}\n", self.thread);
@@ -165,10 +169,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_thread_that_runs_it_is_said_that_it_does() {
+        with_a_thread(|target, tid| {
+            let mut threads = only(target, tid);
+            // What the kernel says of one that is on a processor.
+            threads.list[0].syscall = "running".to_owned();
+            let found = stacks(target, &threads, soon(), &mut |_| None).unwrap();
+            let runs = "; it runs, so its registers are not shown\n\n";
+            assert!(found.text.ends_with(runs), "{}", found.text);
+            assert_eq!(found.count, 0);
+        });
+    }
+
+    #[test]
     fn without_time_no_stack_is_begun() {
         with_a_thread(|target, tid| {
             let found = stacks(target, &only(target, tid), Instant::now(), &mut |_| None).unwrap();
-            assert_eq!((found.count, &*found.text), (0, ""));
+            assert_eq!((found.count, &*found.text), (0, "and 1 more threads\n"));
         });
     }
 }
