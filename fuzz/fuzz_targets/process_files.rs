@@ -13,6 +13,7 @@ fuzz_target!(|text: &[u8]| {
     let _ = parse::smaps_rollup(text, path);
     let _ = parse::process_io(text, path);
     let _ = parse::uid(text, path);
+    let _ = parse::switches(text, path);
     let _ = parse::loadavg(text, path);
     let _ = parse::pids_max(text, path);
     let mut pids = Vec::new();

@@ -5,6 +5,8 @@
 //! programs that this kernel takes. What is aggregated is read on a timer; only what calls for action wakes anybody.
 
 mod block;
+#[cfg(test)]
+mod buckets;
 mod cost;
 mod faults;
 mod kernel;

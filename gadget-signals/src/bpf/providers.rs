@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use gadget_core::{SignalError, SignalProvider};
 
-use super::{BlockWatch, FaultWatch, OomVictims, ReclaimWatch, SignalWatch, TcpWatch};
+use super::{
+    BlockWatch, FaultWatch, OomVictims, ReclaimWatch, SchedulerWatch, SignalWatch, SyscallProfile,
+    TcpWatch,
+};
 use crate::cgroup::CgroupLayout;
 use crate::host::Chosen;
 use crate::oom::OomWatch;
+use crate::process::SchedulerFiles;
 use crate::system::{HostFaults, HostIoProvider, HostTcp};
 
 /// How often counters are read. Reading all of them at rest costs about 0.1 ms.
@@ -83,6 +87,20 @@ impl KernelProviders {
             let decided = it.describe();
             found.add(it, COUNTERS, decided);
         }
+        match found.got("scheduling", SchedulerWatch::host(layout)) {
+            Some(it) => {
+                let decided = it.describe();
+                found.add(it, COUNTERS, decided);
+            }
+            None => found.fall_back(
+                "schedstat and status of processes that are asked for, means alone",
+                SchedulerFiles::host(),
+            ),
+        }
+        if let Some(it) = found.got("syscalls", SyscallProfile::host()) {
+            let decided = it.describe();
+            found.add(it, COUNTERS, decided);
+        }
         found
     }
 
@@ -127,7 +145,16 @@ mod tests {
         let missing = |what: &str| {
             providers.missing.iter().any(|it| it.starts_with(&format!("without {what}: ")))
         };
-        for what in ["reclaim", "block-latency", "page-faults", "tcp", "oom-victims", "signals"] {
+        for what in [
+            "reclaim",
+            "block-latency",
+            "page-faults",
+            "tcp",
+            "oom-victims",
+            "signals",
+            "scheduling",
+            "syscalls",
+        ] {
             let there = providers
                 .chosen
                 .iter()

@@ -7,6 +7,7 @@ mod namespaces;
 mod parse;
 mod provider;
 mod runtime;
+mod scheduling;
 
 pub use files::ProcessFiles;
 pub use namespaces::Namespaces;
@@ -16,3 +17,4 @@ pub use parse::{
 };
 pub use provider::Processes;
 pub use runtime::{runtime_of_exe, runtime_of_maps};
+pub use scheduling::{SchedulerFiles, parse_switches};

@@ -33,7 +33,8 @@ const TRACEPOINTS: &[&str] = &[SWITCH, "sched_wakeup", "sched_wakeup_new", "sche
 ///   asked for is counted as lost in [`Reading::KernelCost`](gadget_core::Reading::KernelCost), as is a task for which there was
 ///   no memory.
 /// - Cost: nothing, not even programs in the kernel, while nobody asks.
-/// - Source: `sched_switch`, `sched_wakeup`, `sched_wakeup_new`, `sched_process_exit` (include/trace/events/sched.h).
+/// - Source: `sched_switch`, `sched_wakeup`, `sched_wakeup_new`, `sched_process_exit` (include/trace/events/sched.h). Without BPF
+///   there is [`SchedulerFiles`](crate::SchedulerFiles), which has sums alone.
 pub struct SchedulerWatch {
     settings: Settings,
     processes: Seats<ProcessId, Box<Told>>,

@@ -17,3 +17,5 @@ pub(super) mod scheduler;
 pub(super) mod signals;
 pub(super) mod syscalls;
 pub(super) mod tcp;
+#[cfg(test)]
+pub(super) mod test_buckets;
