@@ -160,9 +160,9 @@ pub enum LockKind {
 pub struct Peer {
     /// Its address; none for a socket that is not of the internet.
     pub address: Option<SocketAddr>,
-    /// Time since we last sent data; none if that is not known (`tcpi_last_data_sent`).
+    /// Time since we last sent data; none if none was, or that is not known (`tcpi_last_data_sent`).
     pub sent: Option<Duration>,
-    /// Time since data last came; none if that is not known (`tcpi_last_data_recv`).
+    /// Time since data last came; none if none did, or that is not known (`tcpi_last_data_recv`).
     pub received: Option<Duration>,
     /// The socket or the call gives up after a time.
     pub timed: bool,

@@ -78,6 +78,8 @@ pub(crate) struct DataTimes {
     pub(crate) last_received: u32,
     /// Segments of data sent, where the kernel counts them (Linux 4.6).
     segments: Option<u32>,
+    /// The same of those that came.
+    arrived: Option<u32>,
 }
 
 impl DataTimes {
@@ -85,12 +87,18 @@ impl DataTimes {
     pub(crate) fn has_sent(&self) -> bool {
         self.segments != Some(0)
     }
+
+    /// False if nothing ever came.
+    pub(crate) fn has_received(&self) -> bool {
+        self.arrived != Some(0)
+    }
 }
 
 /// Asks a TCP socket; none for any other.
 pub(crate) fn data_times(socket: impl AsFd) -> Option<DataTimes> {
     const LAST_SENT: usize = 44;
     const LAST_RECEIVED: usize = 52;
+    const ARRIVED: usize = 152;
     const SEGMENTS: usize = 156;
     let mut info = [0_u8; SEGMENTS + 4];
     let mut len = info.len() as libc::socklen_t;
@@ -107,7 +115,7 @@ pub(crate) fn data_times(socket: impl AsFd) -> Option<DataTimes> {
     let info = info.get(..len as usize).filter(|_| answer == 0)?;
     let word = |at: usize| info.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
     let (last_sent, last_received) = (word(LAST_SENT)?, word(LAST_RECEIVED)?);
-    Some(DataTimes { last_sent, last_received, segments: word(SEGMENTS) })
+    Some(DataTimes { last_sent, last_received, segments: word(SEGMENTS), arrived: word(ARRIVED) })
 }
 
 #[cfg(test)]
