@@ -6,12 +6,16 @@ use gadget_core::{Thread, Threads, Timestamp, Wait};
 
 use crate::graph::MOST_THREADS;
 
+/// Looks that lie closer than this are taken together, up to a stretch of `FAR`.
+const CLOSE: Duration = Duration::from_secs(4);
+const FAR: Duration = Duration::from_secs(8);
+
 /// One look, compared with those before it.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
     /// When it was taken.
     pub(crate) at: Timestamp,
-    /// The time since the look before; none for the first one.
+    /// The time since the look before, or an earlier one where that was taken a moment ago; none for the first one.
     pub(crate) over: Option<Duration>,
     /// Threads in the order of their ids, no duplicates, none that has ended.
     pub(crate) threads: Threads,
@@ -27,9 +31,9 @@ pub(crate) struct Seen {
     /// The first look from which on it was seen to wait for the same lock of the same owner, at each look; it may have run
     /// in between.
     pub(crate) same: Timestamp,
-    /// CPU time since the look before.
+    /// CPU time over that time.
     pub(crate) ran: Duration,
-    /// CPU time and time on a run queue since the look before: what it wanted of a processor.
+    /// CPU time and time on a run queue over that time: what it wanted of a processor.
     pub(crate) wanted: Duration,
 }
 
@@ -44,7 +48,9 @@ impl Look {
 
     /// The look after this one, with what did not change.
     pub(crate) fn next(&self, at: Timestamp, threads: &Threads) -> Self {
-        let over = at.since(self.at);
+        // Of looks that follow one another closely each tells little: they are taken together.
+        let carried = self.over.filter(|over| at.since(self.at) < CLOSE && *over < FAR);
+        let over = at.since(self.at) + carried.unwrap_or_default();
         let mut next = Self { at, over: Some(over), threads: threads.clone(), seen: Vec::new() };
         next.tidy();
         next.seen.reserve(next.threads.threads.len());
@@ -52,7 +58,9 @@ impl Look {
         for thread in &next.threads.threads {
             while before.next_if(|(other, _)| other.tid < thread.tid).is_some() {}
             let seen = match before.peek() {
-                Some((other, seen)) if other.tid == thread.tid => seen.next(at, other, thread),
+                Some((other, seen)) if other.tid == thread.tid => {
+                    seen.next(at, other, thread, carried.is_some())
+                }
                 _ => Seen::first(at),
             };
             next.seen.push(seen);
@@ -107,8 +115,10 @@ impl Seen {
         Self { still: at, same: at, ran: Duration::ZERO, wanted: Duration::ZERO }
     }
 
-    fn next(self, at: Timestamp, before: &Thread, now: &Thread) -> Self {
+    fn next(self, at: Timestamp, before: &Thread, now: &Thread, carried: bool) -> Self {
         let ran = now.cpu.saturating_sub(before.cpu);
+        let wanted = ran + now.ready.saturating_sub(before.ready);
+        let earlier = if carried { (self.ran, self.wanted) } else { Default::default() };
         // All three stand still with a thread that is not scheduled; another thread that got its id would have to match
         // them all.
         let froze = (before.slices, before.cpu, before.ready) == (now.slices, now.cpu, now.ready)
@@ -116,8 +126,8 @@ impl Seen {
         Self {
             still: if froze && alike(&before.wait, &now.wait) { self.still } else { at },
             same: if same_lock(&before.wait, &now.wait) { self.same } else { at },
-            ran,
-            wanted: ran + now.ready.saturating_sub(before.ready),
+            ran: ran + earlier.0,
+            wanted: wanted + earlier.1,
         }
     }
 }

@@ -139,6 +139,13 @@ impl Pathologist {
                         self.news.push((id, state));
                     }
                 }
+                // Which of its threads are busy tells garbage collection from work.
+                if change.busy && self.runtimes.knows(id) {
+                    let at = signal.at;
+                    if let Some(case) = self.case(id) {
+                        case.question = Some(at);
+                    }
+                }
                 if change.sleeps_on && !self.cases.contains_key(&id) {
                     // Looks tell where it sleeps.
                     self.case(id);
@@ -157,9 +164,7 @@ impl Pathologist {
                     self.fresh = true;
                 }
             }
-            Reading::ProcessIdentity(identity)
-                if self.settings.ask_runtimes.is_some() && identity.runtime == Runtime::Jvm =>
-            {
+            Reading::ProcessIdentity(identity) if identity.runtime == Runtime::Jvm => {
                 self.runtimes.seen(id, signal.at);
             }
             Reading::Gone | Reading::Exited(_) => {

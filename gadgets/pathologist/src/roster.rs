@@ -10,6 +10,8 @@ use crate::state::State;
 
 /// The most processes that are followed; what comes beyond is counted.
 const MOST: usize = 20_000;
+/// Share of a processor from which on it matters what for.
+const BUSY: f64 = 0.25;
 /// Readings that lie closer together tell too little of what was used in between.
 const LEAST: Duration = Duration::from_millis(500);
 
@@ -30,6 +32,8 @@ pub(crate) struct Change {
     pub(crate) from: Option<State>,
     /// It sleeps where no signal reaches it, as it did at the reading before, and has not run since.
     pub(crate) sleeps_on: bool,
+    /// It uses much of a processor.
+    pub(crate) busy: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,7 +73,8 @@ impl Roster {
         };
         let before = entry.state;
         *entry = Entry { at, cpu: usage.cpu, asleep, state };
-        Change { from: (state != before).then_some(before), sleeps_on }
+        let busy = used.as_secs_f64() >= BUSY * over.as_secs_f64();
+        Change { from: (state != before).then_some(before), sleeps_on, busy }
     }
 
     pub(crate) fn state(&self, id: ProcessId) -> Option<State> {

@@ -27,6 +27,11 @@ impl Runtimes {
         }
     }
 
+    /// True if it is one of them.
+    pub(crate) fn knows(&self, id: ProcessId) -> bool {
+        self.due.contains_key(&id)
+    }
+
     /// It has answered, or was given up: it is due again after `every`.
     pub(crate) fn answered(&mut self, id: ProcessId, at: Timestamp, every: Duration) {
         if self.due.contains_key(&id) {

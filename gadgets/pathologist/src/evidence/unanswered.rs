@@ -28,14 +28,10 @@ impl Peers {
             let Some((address, asked)) = outstanding(thread) else { continue };
             let over = now.at.since(before.at);
             let took = match now.thread(thread.tid).map(|(now, _)| &now.wait) {
-                Some(Wait::Peer(Peer {
-                    address: Some(other), received: Some(received), ..
-                })) if *other == address => {
-                    if *received >= over {
-                        continue;
-                    }
-                    asked + (over - *received)
-                }
+                Some(Wait::Peer(peer)) if peer.address == Some(address) => match peer.received {
+                    Some(received) if received < over => asked + (over - received),
+                    _ => continue,
+                },
                 Some(_) => asked,
                 None => continue,
             };
@@ -61,12 +57,11 @@ impl Peers {
 /// The peer that this thread has asked and waits for, and how long ago it asked.
 fn outstanding(thread: &Thread) -> Option<(SocketAddr, Duration)> {
     match thread.wait {
-        Wait::Peer(Peer {
-            address: Some(address),
-            sent: Some(sent),
-            received: Some(received),
-            timed: false,
-        }) if sent < received => Some((address, sent)),
+        Wait::Peer(Peer { address: Some(address), sent: Some(sent), received, timed: false })
+            if received.is_none_or(|received| sent < received) =>
+        {
+            Some((address, sent))
+        }
         _ => None,
     }
 }
@@ -148,6 +143,18 @@ mod tests {
             finding.statement,
             "waiting for 10.0.0.5:5432: asked 75 s ago and not answered; 4 threads wait so"
         );
+    }
+
+    #[test]
+    fn a_first_question_can_be_without_an_answer_too() {
+        let first = |age| match peer(age, 0) {
+            Wait::Peer(peer) => Wait::Peer(Peer { received: None, ..peer }),
+            other => other,
+        };
+        let mut stage = Stage::new(|stage| stage.thread(10, first(70)));
+        stage.look_at(0);
+        stage.thread_mut(10).wait = first(75);
+        assert_eq!(stage.look_at(5).state, State::WaitingOnPeer);
     }
 
     #[test]
