@@ -117,7 +117,7 @@ mod tests {
         let facts = HostFacts { boot_id: "b".into(), kernel: "k".into(), agent_pid: 1, cpus: 1 };
         let world = World::new(facts);
         let line = Findings::default().text(&finding(0, "stuck", 2.0), &world);
-        assert_eq!(line, "stuck     ? (7): thread 7 waits (evidence 2, p 0.990)");
+        assert_eq!(line, "stuck     ? (7): thread 7 waits (evidence 2, p 0.99)");
         let object = Findings::default().json(&finding(0, "stuck", 2.0), &world);
         assert_eq!(
             (&object["subject"]["pid"], &object["evidence"]["evidence"]),
