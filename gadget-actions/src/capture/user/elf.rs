@@ -158,6 +158,21 @@ impl Elf {
         Some((Table::new(index.address, bytes), Table::new(frames, frame_bytes)))
     }
 
+    /// What it adds to an offset of its code to say where that is.
+    pub(crate) fn address_of(&self, offset: u64) -> Option<u64> {
+        self.bias(0, offset).map(u64::wrapping_neg)
+    }
+
+    /// What its linker made of all of it, in hexadecimal: the same for the file with its debug information.
+    pub(crate) fn build_id<I: Image + ?Sized>(&self, image: &I) -> Option<String> {
+        let Section { offset, size, .. } = self.section(image, ".note.gnu.build-id")?;
+        let note = read(image, offset, size.min(256))?;
+        // The lengths of name and content, a type; then name and content (elf(5), Notes).
+        let len = usize::try_from(u32_at(&note, 4)?).ok()?;
+        let id = note.get(16..)?.get(..len).filter(|_| note.get(12..16) == Some(b"GNU\0"))?;
+        Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// True if it has a section of this name; false if that cannot be read.
     pub(crate) fn has_section<I: Image + ?Sized>(&self, image: &I, name: &str) -> bool {
         self.section(image, name).is_some()

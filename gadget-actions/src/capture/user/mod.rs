@@ -8,6 +8,7 @@ mod tables;
 mod unwind;
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Instant;
 
 use gadget_core::ActionError;
@@ -58,7 +59,7 @@ pub(crate) fn stacks(
         found.push(Found { thread, frames, end, moved: !threads.still(thread) });
     }
     let addresses: Vec<u64> = found.iter().flat_map(|of| &of.frames).map(|f| f.inside()).collect();
-    let names = symbols::names(target, &maps, &addresses);
+    let names = symbols::names(target, &maps, &addresses, Path::new(symbols::DEBUG));
     let mut text: String = found.iter().map(|of| of.text(&names)).collect();
     let left_out = threads.list.len() - found.len() + threads.left_out;
     if left_out > 0 {

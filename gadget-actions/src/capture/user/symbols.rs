@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use blazesym::symbolize::source::{Elf as ElfSource, Source};
 use blazesym::symbolize::{CodeInfo, Input, Symbolizer};
@@ -19,7 +20,7 @@ use crate::process::Target;
 const MAX_FILE: u64 = 128 << 20;
 
 /// The largest whose debug information is read too: what it says of lines may unfold to forty times its size.
-const MAX_DEBUG: i64 = 64 << 20;
+const MAX_DEBUG: u64 = 64 << 20;
 
 /// The most files whose symbols are read.
 const MAX_FILES: usize = 64;
@@ -80,8 +81,11 @@ impl Known {
 /// What is known of addresses.
 pub(crate) type Names = HashMap<u64, Known>;
 
-/// Names `addresses`. For one without a symbol the module and the offset in its file are all there is to say.
-pub(crate) fn names(target: &Target, maps: &[Mapping], addresses: &[u64]) -> Names {
+/// Where Debian and others install debug information.
+pub(crate) const DEBUG: &str = "/usr/lib/debug";
+
+/// Names `addresses`, also by the debug information that is installed below `debug`. For one without a symbol the module and the offset in its file are all there is to say.
+pub(crate) fn names(target: &Target, maps: &[Mapping], addresses: &[u64], debug: &Path) -> Names {
     let mut names = Names::new();
     let mut files: BTreeMap<(u64, &str), Vec<(u64, u64)>> = BTreeMap::new();
     for &address in addresses {
@@ -99,31 +103,54 @@ pub(crate) fn names(target: &Target, maps: &[Mapping], addresses: &[u64]) -> Nam
     for file in files.into_values().take(MAX_FILES) {
         let first = file.first().and_then(|&(address, _)| maps::at(maps, address));
         if let Some(copy) = first.and_then(|mapping| copy(maps::open(target, mapping)?)) {
-            name_in(copy, &file, &mut names);
+            name_in(copy, &file, &mut names, debug);
         }
     }
     names
 }
 
-/// Adds what the file says of addresses, which are given with their offsets in it.
-fn name_in(copy: OwnedFd, addresses: &[(u64, u64)], names: &mut Names) {
-    let mut source = ElfSource::new(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+/// Adds what the file says of addresses, which are given with their offsets in it; first what its debug file does.
+fn name_in(copy: OwnedFd, addresses: &[(u64, u64)], names: &mut Names, debug: &Path) {
+    let own = format!("/proc/self/fd/{}", copy.as_raw_fd());
     let image = File(copy);
+    let Some(elf) = Elf::parse(&image) else { return };
+    if let Some(path) = debug_file(&elf, &image, debug) {
+        let place = |&(_, offset): &(u64, u64)| elf.address_of(offset).unwrap_or(0);
+        let places: Vec<u64> = addresses.iter().map(place).collect();
+        let small = std::fs::metadata(&path).is_ok_and(|found| found.len() <= MAX_DEBUG);
+        add(path, small, Input::VirtOffset(&places), addresses, names);
+    }
     // Debug information elsewhere is named by the file, so it could be any file; and it would be mapped.
-    let elsewhere = |elf: Elf| {
-        let names = [".gnu_debuglink", ".gnu_debugaltlink", ".debug_sup"];
-        names.iter().any(|name| elf.has_section(&image, name))
-    };
-    let small = fstat(&image.0).is_ok_and(|found| found.st_size <= MAX_DEBUG);
-    source.debug_syms = small && !Elf::parse(&image).is_none_or(elsewhere);
-    let symbolizer = Symbolizer::builder().enable_auto_reload(false).build();
+    let elsewhere = [".gnu_debuglink", ".gnu_debugaltlink", ".debug_sup"];
+    let elsewhere = elsewhere.iter().any(|name| elf.has_section(&image, name));
+    let small = fstat(&image.0).is_ok_and(|found| found.st_size.cast_unsigned() <= MAX_DEBUG);
     let offsets: Vec<u64> = addresses.iter().map(|(_, offset)| *offset).collect();
-    let source = Source::Elf(source);
-    let Ok(found) = symbolizer.symbolize(&source, Input::FileOffset(&offsets)) else { return };
+    add(own.into(), small && !elsewhere, Input::FileOffset(&offsets), addresses, names);
+}
+
+/// Where the host has the debug information of a file: among what its administrator installed, by the build id.
+fn debug_file(elf: &Elf, image: &File, debug: &Path) -> Option<PathBuf> {
+    let id = elf.build_id(image)?;
+    let (first, rest) = id.split_at_checked(2)?;
+    let path = debug.join(".build-id").join(first).join(format!("{rest}.debug"));
+    path.is_file().then_some(path)
+}
+
+/// Adds what the file at `path` says of those that have no function yet.
+fn add(
+    path: PathBuf,
+    debug: bool,
+    places: Input<&[u64]>,
+    addresses: &[(u64, u64)],
+    names: &mut Names,
+) {
+    let mut source = ElfSource::new(path);
+    source.debug_syms = debug;
+    let symbolizer = Symbolizer::builder().enable_auto_reload(false).build();
+    let Ok(found) = symbolizer.symbolize(&Source::Elf(source), places) else { return };
     for ((address, _), symbol) in addresses.iter().zip(&found) {
-        let (Some(symbol), Some(known)) = (symbol.as_sym(), names.get_mut(address)) else {
-            continue;
-        };
+        let known = names.get_mut(address).filter(|known| known.function.is_none());
+        let (Some(symbol), Some(known)) = (symbol.as_sym(), known) else { continue };
         // A function in several pieces has no beginning that could be counted from.
         let offset = (symbol.addr != 0).then_some(symbol.offset as u64);
         known.function = Some((line(&symbol.name), offset));
@@ -157,4 +184,42 @@ fn copy(file: OwnedFd) -> Option<OwnedFd> {
     let mut from = std::io::Read::take(std::fs::File::from(file), size);
     std::io::copy(&mut from, &mut std::fs::File::from(copy.try_clone().ok()?)).ok()?;
     Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::testing::{Child, proc};
+
+    #[test]
+    fn a_stripped_program_has_its_names_from_the_debug_file_with_its_build_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "set -e; gcc -g -O0 -Wl,--build-id=0x0badcafe -o abba -pthread $0; nm abba >nm; \
+            mkdir -p .build-id/0b; objcopy --only-keep-debug abba .build-id/0b/adcafe.debug; strip abba";
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/abba.c");
+        let built = Command::new("sh").args(["-c", script, source]).current_dir(&dir).status();
+        if !built.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: there is no gcc; capture/user/mod.rs names functions of this test");
+            return;
+        }
+        let nm = std::fs::read_to_string(dir.path().join("nm")).unwrap();
+        let take = nm.lines().find_map(|line| line.strip_suffix(" t take")).unwrap();
+        let take = u64::from_str_radix(take, 16).unwrap();
+        let child = Child::script(&format!("exec {}/abba", dir.path().display()));
+        let target = Target::open(proc(), child.id()).unwrap();
+        let maps = maps::read(&target).unwrap();
+        let code = maps.iter().find(|mapping| mapping.name() == "abba" && mapping.exec).unwrap();
+        // Linked so that addresses and offsets of code are the same.
+        let address = code.start + take - code.offset + 8;
+        let text = |debug: &Path| {
+            let names = names(&target, &maps, &[address], debug);
+            names.get(&address).unwrap().text(1)
+        };
+        let named = text(dir.path());
+        assert!(named.starts_with("take+0x9 (abba+0x") && named.contains(" abba.c:"), "{named}");
+        let unnamed = text(Path::new("/nonexistent"));
+        assert_eq!(unnamed, format!("(abba+{:#x})", take + 9));
+    }
 }
