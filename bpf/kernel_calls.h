@@ -47,11 +47,17 @@ struct task_struct___calls {
 
 /* Registers as a call found them, on x86 and on 64-bit Arm. */
 struct pt_regs___x86 {
-	unsigned long di;
+	unsigned long r10, r9, r8;
+	unsigned long dx, si, di;
+	unsigned long orig_ax;
+	unsigned long sp;
 };
 
 struct pt_regs___arm64 {
 	__u64 regs[31];
+	__u64 sp;
+	__u64 orig_x0;
+	__s32 syscallno;
 };
 
 #pragma clang attribute pop

@@ -4,8 +4,9 @@
 //! Every provider probes the kernel, decides in plain code what it will use, says so in its `describe`, and loads only
 //! programs that this kernel takes. What is aggregated is read on a timer; only what calls for action wakes anybody.
 
-mod block;
 #[cfg(test)]
+mod block;
+mod blocked;
 mod buckets;
 mod cost;
 mod faults;
@@ -27,8 +28,10 @@ mod syscalls;
 mod tally;
 mod targets;
 mod tcp;
+mod walk;
 
 pub use block::BlockWatch;
+pub use blocked::{BlockedThread, BlockedThreads};
 pub use faults::FaultWatch;
 pub use kernel::Kernel;
 pub use oom::OomVictims;

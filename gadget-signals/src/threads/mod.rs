@@ -14,6 +14,8 @@ mod wakers;
 mod walk;
 
 pub use candidates::{Candidate, Candidates, Suspicion};
+#[cfg(feature = "bpf")]
+pub(crate) use futex::{Blocked, blocked_in};
 pub use futex::{FutexCall, FutexOperation};
 pub use layout::{LockShape, LockWords};
 pub use parse::{

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // All of it is tests.
 
 mod block;
+mod blocked;
 mod caller;
 mod capabilities;
 mod faults;

@@ -32,7 +32,7 @@ pub enum ScanBy {
 impl ScanBy {
     fn needs(self, kernel: &Kernel) -> Result<(), SignalError> {
         match self {
-            Self::Walk => kernel.needs_functions(walk::NEEDS),
+            Self::Walk => kernel.needs_functions(super::walk::NEEDS),
             Self::Iterator => kernel.needs_struct("bpf_iter__task"),
         }
     }

@@ -12,10 +12,6 @@ use crate::bpf::program::Programs;
 use crate::bpf::record::Record as _;
 use crate::bpf::skel::scan::ScanSkel;
 
-/// What the program calls.
-pub(super) const NEEDS: &[&str] =
-    &["bpf_task_from_pid", "bpf_rdonly_cast", "bpf_rcu_read_lock", "bpf_iter_num_new"];
-
 /// So many processes or threads are visited in one slice, which keeps the kernel from reclaiming memory of that kind.
 const SLICE: u32 = 1024;
 

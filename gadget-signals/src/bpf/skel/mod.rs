@@ -8,7 +8,9 @@
     missing_docs
 )]
 
+#[cfg(test)]
 pub(super) mod block;
+pub(super) mod blocked;
 pub(super) mod faults;
 pub(super) mod oom;
 pub(super) mod reclaim;
@@ -17,5 +19,4 @@ pub(super) mod scheduler;
 pub(super) mod signals;
 pub(super) mod syscalls;
 pub(super) mod tcp;
-#[cfg(test)]
 pub(super) mod test_buckets;

@@ -641,12 +641,23 @@ mod imp {
         #[derive(Debug, Default, Copy, Clone)]
         #[repr(C)]
         pub struct pt_regs___x86 {
+            pub r10: u64,
+            pub r9: u64,
+            pub r8: u64,
+            pub dx: u64,
+            pub si: u64,
             pub di: u64,
+            pub orig_ax: u64,
+            pub sp: u64,
         }
         #[derive(Debug, Default, Copy, Clone)]
         #[repr(C)]
         pub struct pt_regs___arm64 {
             pub regs: [u64; 31],
+            pub sp: u64,
+            pub orig_x0: u64,
+            pub syscallno: i32,
+            pub __pad_268: [u8; 4],
         }
         #[derive(Debug, Default, Copy, Clone)]
         #[repr(C)]
@@ -796,5 +807,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 15216] = *include_bytes!("syscalls.bpf.o");
+    pub static DATA: [u8; 15400] = *include_bytes!("syscalls.bpf.o");
 }

@@ -35,12 +35,15 @@ const PEER: Duration = Duration::from_secs(60);
 ///   minute. At most 256 processes are followed; [`left_out`](Self::left_out) counts the others.
 ///
 /// ```
-/// use std::time::Duration;
-/// use gadget_core::{Agent, every};
+/// use gadget_core::{Reading, Scope, SignalProvider, Signals, Timestamp};
 /// use gadget_signals::Waits;
 ///
-/// let agent = Agent::builder().provider(Waits::host()?, every(Duration::from_secs(10)));
-/// # drop(agent);
+/// let mut waits = Waits::host()?;
+/// println!("{}", waits.describe());
+/// let now = Timestamp::from_secs(1); // an agent's clock tells it
+/// let mut signals = Signals::at(now);
+/// waits.sample(now, Scope::Everything, &mut signals)?;
+/// assert!(signals.as_slice().is_empty(), "at the first look nobody is known to rest");
 /// # Ok::<(), gadget_core::SignalError>(())
 /// ```
 pub struct Waits {
@@ -53,12 +56,13 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// Of this host, by a walk over `/proc`.
+    /// Of this host, by a walk of the kernel's own threads with feature `bpf` where the kernel takes it from us, and by one
+    /// over `/proc` else.
     ///
     /// # Errors
     /// If `/proc` cannot be opened.
     pub fn host() -> Result<Self, SignalError> {
-        Ok(Self::with(ThreadReader::host()?, Box::new(ProcWalk::host()?)))
+        Ok(Self::with(ThreadReader::host()?, candidates()?))
     }
 
     /// Of the processes that `candidates` finds, read by `reader`.
@@ -155,6 +159,15 @@ impl Waits {
             }
         }
     }
+}
+
+/// Finds candidates in the cheapest way that this host offers.
+fn candidates() -> Result<Box<dyn Candidates + Send>, SignalError> {
+    #[cfg(feature = "bpf")]
+    if let Ok(threads) = crate::bpf::BlockedThreads::host() {
+        return Ok(Box::new(threads));
+    }
+    Ok(Box::new(ProcWalk::host()?))
 }
 
 impl SignalProvider for Waits {
