@@ -235,10 +235,9 @@ impl<'a> Unwinding<'a> {
         }
         let mapping = maps::at(self.maps, address).filter(|mapping| mapping.exec)?;
         if !self.tables.contains_key(&mapping.start) {
-            let tables = self.read_tables(mapping).filter(|tables| {
-                self.held += tables.size();
-                self.held <= MAX_TABLES
-            });
+            let room = MAX_TABLES - self.held;
+            let tables = self.read_tables(mapping).filter(|tables| tables.size() <= room);
+            self.held += tables.as_ref().map_or(0, Tables::size);
             self.tables.insert(mapping.start, tables);
         }
         let tables = self.tables.get(&mapping.start)?.as_ref();
