@@ -166,7 +166,7 @@ fn the_pathologist_proves_a_deadlock_and_leaves_idle_servers_alone() {
     let directory = tempfile::tempdir().unwrap();
     let watcher = watcher.to_str().unwrap();
     let cases = "abba,behind-port,idle-c,idle-pool,client-no-timeout";
-    let output = run(directory.path(), &["--only", cases, "--watcher", watcher, "--seconds", "30"]);
+    let output = run(directory.path(), &["--only", cases, "--watcher", watcher, "--seconds", "25"]);
     let text = text(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("proved: 2 of 2"), "{text}");
