@@ -26,7 +26,14 @@ fn compiled(source: &str, dir: &Path, options: &[&str]) -> Option<PathBuf> {
 fn stacks(program: &Path) -> [String; 3] {
     let child = Child::script(&format!("exec {}", program.display()));
     eventually("all three wait", || threads_in_futex(child.pid()) == 3);
+    let ran = || -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.pid())).unwrap();
+        let schedstat = |task: std::fs::DirEntry| task.path().join("schedstat");
+        tasks.map(|task| std::fs::read_to_string(schedstat(task.unwrap())).unwrap()).collect()
+    };
+    let before = ran();
     let stacks: [String; 3] = captured(&child).try_into().unwrap();
+    assert_eq!(ran(), before, "a capture made it run");
     assert!(stacks[0].starts_with(&format!("thread {} \"abba\", state S, in ", child.pid())));
     stacks
 }
