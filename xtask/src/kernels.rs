@@ -23,11 +23,16 @@ pub(crate) struct Options {
 const HOST: &str = "host";
 
 /// What the tests start in a guest.
-const WITH: &str = "sleep,cat,dd,tail,head,true,false,ip,losetup,blkdiscard";
+const WITH: &str = "sleep,cat,dd,tail,head,true,false,ip,losetup,blkdiscard,perl";
 
 /// Which provider a module of tests is about, where they are named otherwise.
-const NAMES: &[(&str, &str)] =
-    &[("block", "block-latency"), ("faults", "page-faults"), ("oom", "oom-victims")];
+const NAMES: &[(&str, &str)] = &[
+    ("block", "block-latency"),
+    ("faults", "page-faults"),
+    ("oom", "oom-victims"),
+    ("scan", "processes"),
+    ("scheduler", "scheduling"),
+];
 
 pub(crate) fn run(workspace: &Workspace, options: &Options, install: bool) -> Result<()> {
     if options.on.iter().any(|on| on != HOST) {
@@ -216,7 +221,7 @@ test result: ok. 3 passed"#;
         let looked = parsed(SAID);
         assert_eq!(looked.tests["tcp"], [2, 0, 0]);
         assert_eq!(looked.tests["page-faults"], [0, 0, 1]);
-        assert_eq!(looked.tests["scan"], [0, 0, 1]);
+        assert_eq!(looked.tests["processes"], [0, 0, 1]);
         assert!(looked.is_sound());
         let mut table = Table::default();
         table.add(&looked);

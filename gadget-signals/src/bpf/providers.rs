@@ -12,17 +12,23 @@ use super::{
 use crate::cgroup::CgroupLayout;
 use crate::host::Chosen;
 use crate::oom::OomWatch;
+use crate::process::Processes;
 use crate::process::SchedulerFiles;
 use crate::system::{HostFaults, HostIoProvider, HostTcp};
 
 /// How often counters are read. Reading all of them at rest costs about 0.1 ms.
 const COUNTERS: Duration = Duration::from_secs(2);
+/// How often all processes are read.
+const PROCESSES: Duration = Duration::from_secs(30);
 /// For those that wake by themselves.
 const WAKES: Duration = Duration::from_secs(1);
 /// What the kernel or its verifier said is cut to this many characters in a line for a person.
 const SAID: usize = 160;
 
 /// All providers that look into the kernel, each by BPF where this host lets us and by files else, with what was decided.
+///
+/// Two of them, `processes` and `reclaim`, are in [`HostProviders::for_memory`](crate::HostProviders::for_memory) as well: an agent
+/// that has both takes them once.
 ///
 /// ```
 /// let providers = gadget_signals::KernelProviders::host();
@@ -51,57 +57,44 @@ impl KernelProviders {
     #[must_use]
     pub fn of(layout: Option<&CgroupLayout>) -> Self {
         let mut found = Self { chosen: Vec::new(), missing: Vec::new() };
-        if let Some(it) = found.got("reclaim", ReclaimWatch::host(layout)) {
-            let decided = it.describe();
-            found.add(it, WAKES, decided);
+        let processes = Processes::at("/proc", layout.cloned());
+        found.chose("processes", processes, Processes::describe, PROCESSES);
+        found.chose("reclaim", ReclaimWatch::host(layout), ReclaimWatch::describe, WAKES);
+        if !found.chose("block-latency", BlockWatch::host(layout), BlockWatch::describe, COUNTERS) {
+            found.fall_back("bytes of /proc/diskstats, no times", HostIoProvider::host());
         }
-        match found.got("block-latency", BlockWatch::host(layout)) {
-            Some(it) => {
-                let decided = it.describe();
-                found.add(it, COUNTERS, decided);
-            }
-            None => found.fall_back("bytes of /proc/diskstats, no times", HostIoProvider::host()),
+        if !found.chose("page-faults", FaultWatch::host(layout), FaultWatch::describe, COUNTERS) {
+            found.fall_back("/proc/vmstat, the host alone", HostFaults::host());
         }
-        match found.got("page-faults", FaultWatch::host(layout)) {
-            Some(it) => {
-                let decided = it.describe();
-                found.add(it, COUNTERS, decided);
-            }
-            None => found.fall_back("/proc/vmstat, the host alone", HostFaults::host()),
+        if !found.chose("tcp", TcpWatch::host(), TcpWatch::describe, COUNTERS) {
+            found.fall_back("/proc/net/snmp and netstat, no owners", HostTcp::host());
         }
-        match found.got("tcp", TcpWatch::host()) {
-            Some(it) => {
-                let decided = it.describe();
-                found.add(it, COUNTERS, decided);
-            }
-            None => found.fall_back("/proc/net/snmp and netstat, no owners", HostTcp::host()),
+        if !found.chose("oom-victims", OomVictims::host(), OomVictims::describe, WAKES) {
+            found.fall_back("/proc/vmstat, how many alone", OomWatch::at("/proc", layout));
         }
-        match found.got("oom-victims", OomVictims::host()) {
-            Some(it) => {
-                let decided = it.describe();
-                found.add(it, WAKES, decided);
-            }
-            None => found.fall_back("/proc/vmstat, how many alone", OomWatch::at("/proc", layout)),
+        found.chose("signals", SignalWatch::host(), SignalWatch::describe, COUNTERS);
+        let scheduler = SchedulerWatch::host(layout);
+        if !found.chose("scheduling", scheduler, SchedulerWatch::describe, COUNTERS) {
+            found.fall_back("schedstat and status, means alone", SchedulerFiles::host());
         }
-        if let Some(it) = found.got("signals", SignalWatch::host()) {
-            let decided = it.describe();
-            found.add(it, COUNTERS, decided);
-        }
-        match found.got("scheduling", SchedulerWatch::host(layout)) {
-            Some(it) => {
-                let decided = it.describe();
-                found.add(it, COUNTERS, decided);
-            }
-            None => found.fall_back(
-                "schedstat and status of processes that are asked for, means alone",
-                SchedulerFiles::host(),
-            ),
-        }
-        if let Some(it) = found.got("syscalls", SyscallProfile::host()) {
-            let decided = it.describe();
-            found.add(it, COUNTERS, decided);
-        }
+        let scheduling = SchedulerWatch::host(layout);
+        found.chose("scheduling", scheduling, SchedulerWatch::describe, COUNTERS);
+        found.chose("syscalls", SyscallProfile::host(), SyscallProfile::describe, COUNTERS);
         found
+    }
+
+    /// True if it is there.
+    fn chose<P: SignalProvider + 'static>(
+        &mut self,
+        what: &str,
+        made: Result<P, SignalError>,
+        describe: impl FnOnce(&P) -> String,
+        every: Duration,
+    ) -> bool {
+        let Some(provider) = self.got(what, made) else { return false };
+        let decided = describe(&provider);
+        self.add(provider, every, decided);
+        true
     }
 
     fn add(&mut self, provider: impl SignalProvider + 'static, every: Duration, decided: String) {
@@ -145,7 +138,7 @@ mod tests {
         let missing = |what: &str| {
             providers.missing.iter().any(|it| it.starts_with(&format!("without {what}: ")))
         };
-        for what in [
+        let all = [
             "reclaim",
             "block-latency",
             "page-faults",
@@ -154,7 +147,8 @@ mod tests {
             "signals",
             "scheduling",
             "syscalls",
-        ] {
+        ];
+        for what in all {
             let there = providers
                 .chosen
                 .iter()
