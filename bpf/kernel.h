@@ -183,6 +183,7 @@ struct task_struct {
 	unsigned long min_flt;
 	unsigned long maj_flt;
 	struct task_io_accounting ioac;
+	__u64 self_exec_id;
 	struct task_struct *group_leader;
 	struct css_set *cgroups;
 };

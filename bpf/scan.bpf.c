@@ -24,7 +24,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SLICE); /* one slice, 232 KiB; full: the slice ends and user space asks for the next */
+	__uint(max_entries, SLICE); /* one slice, 240 KiB; full: the slice ends and user space asks for the next */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct process_record);
@@ -130,6 +130,7 @@ static __always_inline void set_process(struct process_record *record, struct ta
 	record->oom_score_adj = signal->oom_score_adj;
 	bpf_probe_read_kernel(record->comm, sizeof(record->comm), task->comm);
 	record->start_ns = task->start_boottime;
+	record->execs = task->self_exec_id;
 	record->cgroup = cgroup_of(task);
 	set_memory(record, task);
 }

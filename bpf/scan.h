@@ -29,6 +29,8 @@ struct process_record {
 	__s32 oom_score_adj;
 	__u8 comm[16];
 	__u64 start_ns;
+	/* Programs executed so far, from any number on. */
+	__u64 execs;
 	__u64 last_ran_ns;
 	__u64 cgroup;
 	__u64 runtime_ns;

@@ -32,7 +32,7 @@ fn main() -> Result<()> {
             Err(error) => eprintln!("SKIPPED scan/{name}: {error}"),
         }
     }
-    let mut opened = ours(Processes::detect()?.keep_open(0));
+    let mut opened = ours(Processes::detect()?.by_files().keep_open(0));
     let mut kept = Kept::open()?;
     let mut crates = Vec::new();
     let mut crate_stats = Vec::new();

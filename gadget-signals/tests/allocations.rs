@@ -117,3 +117,29 @@ fn the_host_as_a_whole_allocates_nothing_once_warm() {
         Err(error) => eprintln!("SKIPPED pressure of this host: {error}"),
     }
 }
+
+#[cfg(feature = "bpf")]
+#[test]
+fn scans_of_the_kernels_lists_allocate_nothing_once_warm() {
+    use gadget_signals::{BlockedThreads, ProcessScan, ScanBy};
+    let warm = |look: &mut dyn FnMut() -> usize| {
+        // Room for processes that begin meanwhile.
+        let most = (0..5).map(|_| look()).max();
+        let before = allocations();
+        let found = look();
+        assert!(found > 10 && (allocations() == before || Some(found) > most), "{found}");
+    };
+    for by in [ScanBy::Walk, ScanBy::Iterator] {
+        match ProcessScan::by(None, by) {
+            Ok(mut scan) => warm(&mut || scan.scan().unwrap().len()),
+            Err(error) => println!("SKIPPED {by:?}: {error}"),
+        }
+    }
+    match BlockedThreads::host() {
+        Ok(blocked) => {
+            let mut blocked = blocked.still(std::time::Duration::ZERO);
+            warm(&mut || blocked.look().unwrap().len());
+        }
+        Err(error) => println!("SKIPPED: {error}"),
+    }
+}

@@ -9,6 +9,7 @@ mod capabilities;
 mod faults;
 mod oom;
 mod places;
+mod processes;
 mod reclaim;
 mod scan;
 mod scheduler;

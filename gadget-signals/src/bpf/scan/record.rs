@@ -17,7 +17,7 @@ record! {
     /// `struct process_record`.
     Raw = "process_record" in crate::bpf::skel::scan::DATA {
         pid: u32, tgid: u32, parent: u32, uid: u32, flags: u32, threads: u32, state: u32, exit_state: u32,
-        static_prio: i32, oom_score_adj: i32, comm: [u8; 16], start_ns: u64, last_ran_ns: u64, cgroup: u64,
+        static_prio: i32, oom_score_adj: i32, comm: [u8; 16], start_ns: u64, execs: u64, last_ran_ns: u64, cgroup: u64,
         runtime_ns: u64, utime_ns: u64, stime_ns: u64, minor_faults: u64, major_faults: u64,
         voluntary: u64, involuntary: u64, vsize_pages: u64,
         file_pages: i64, anon_pages: i64, shmem_pages: i64, swap_pages: i64,
@@ -77,6 +77,8 @@ pub struct ProcessRecord {
     pub oom_score_adj: i16,
     /// The cgroup, in the hierarchy that the scan was made for.
     pub cgroup: CgroupId,
+    /// Counts the programs that it executed, from any number on: another one is another program.
+    pub execs: u64,
     /// When one of its threads was last given a processor, since boot by the scheduler's clock; none if that is not kept.
     pub last_ran: Option<Duration>,
     /// CPU time, by the scheduler's own account.
@@ -142,6 +144,7 @@ impl ProcessRecord {
             nice: i8::try_from(raw.static_prio - NICE_ZERO).unwrap_or(0),
             oom_score_adj: i16::try_from(raw.oom_score_adj).unwrap_or(0),
             cgroup: CgroupId(raw.cgroup),
+            execs: raw.execs,
             last_ran: (raw.last_ran_ns != 0).then(|| Duration::from_nanos(raw.last_ran_ns)),
             cpu: Duration::from_nanos(raw.runtime_ns),
             user: Duration::from_nanos(user),

@@ -78,7 +78,9 @@ mod tests {
     impl Drop for Sleepers {
         fn drop(&mut self) {
             self.0.iter_mut().for_each(|child| child.kill().unwrap());
-            self.0.iter_mut().for_each(|child| drop(child.wait().unwrap()));
+            for child in &mut self.0 {
+                child.wait().unwrap();
+            }
         }
     }
 

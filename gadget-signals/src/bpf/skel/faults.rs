@@ -441,6 +441,7 @@ mod imp {
             pub min_flt: u64,
             pub maj_flt: u64,
             pub ioac: task_io_accounting,
+            pub self_exec_id: u64,
             pub group_leader: *mut task_struct,
             pub cgroups: *mut css_set,
         }
@@ -472,6 +473,7 @@ mod imp {
                     min_flt: u64::default(),
                     maj_flt: u64::default(),
                     ioac: task_io_accounting::default(),
+                    self_exec_id: u64::default(),
                     group_leader: std::ptr::null_mut(),
                     cgroups: std::ptr::null_mut(),
                 }
@@ -695,5 +697,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 11400] = *include_bytes!("faults.bpf.o");
+    pub static DATA: [u8; 11424] = *include_bytes!("faults.bpf.o");
 }

@@ -475,6 +475,7 @@ mod imp {
             pub min_flt: u64,
             pub maj_flt: u64,
             pub ioac: task_io_accounting,
+            pub self_exec_id: u64,
             pub group_leader: *mut task_struct,
             pub cgroups: *mut css_set,
         }
@@ -506,6 +507,7 @@ mod imp {
                     min_flt: u64::default(),
                     maj_flt: u64::default(),
                     ioac: task_io_accounting::default(),
+                    self_exec_id: u64::default(),
                     group_leader: std::ptr::null_mut(),
                     cgroups: std::ptr::null_mut(),
                 }
@@ -745,5 +747,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 13272] = *include_bytes!("reclaim.bpf.o");
+    pub static DATA: [u8; 13304] = *include_bytes!("reclaim.bpf.o");
 }

@@ -363,6 +363,7 @@ mod imp {
             pub oom_score_adj: i32,
             pub comm: [u8; 16],
             pub start_ns: u64,
+            pub execs: u64,
             pub last_ran_ns: u64,
             pub cgroup: u64,
             pub runtime_ns: u64,
@@ -441,6 +442,7 @@ mod imp {
             pub min_flt: u64,
             pub maj_flt: u64,
             pub ioac: task_io_accounting,
+            pub self_exec_id: u64,
             pub group_leader: *mut task_struct,
             pub cgroups: *mut css_set,
         }
@@ -472,6 +474,7 @@ mod imp {
                     min_flt: u64::default(),
                     maj_flt: u64::default(),
                     ioac: task_io_accounting::default(),
+                    self_exec_id: u64::default(),
                     group_leader: std::ptr::null_mut(),
                     cgroups: std::ptr::null_mut(),
                 }
@@ -797,5 +800,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 31424] = *include_bytes!("scan.bpf.o");
+    pub static DATA: [u8; 31648] = *include_bytes!("scan.bpf.o");
 }

@@ -2,8 +2,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::{Child, Command};
 
-use gadget_core::{CgroupId, IoCount};
+use gadget_core::{CgroupId, IoCount, ProcessId, ProcessUsage, Reading, Runtime};
 
+use super::super::parse::{parse_stat, parse_statm};
 use super::*;
 use crate::testing::{golden, readings, sample, tree, write};
 
