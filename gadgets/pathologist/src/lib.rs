@@ -33,3 +33,7 @@ pub use state::{EvidenceKind, State};
 
 /// The name under which policies, ledgers and metrics know it.
 const NAME: &str = "pathologist";
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

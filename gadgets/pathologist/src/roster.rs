@@ -10,8 +10,8 @@ use crate::state::State;
 
 /// The most processes that are followed; what comes beyond is counted.
 const MOST: usize = 20_000;
-/// Share of a processor from which on it matters what for.
-const BUSY: f64 = 0.25;
+/// Share of a processor from which on it matters what for: on a busy host there is little more to have.
+const BUSY: f64 = 0.05;
 /// Readings that lie closer together tell too little of what was used in between.
 const LEAST: Duration = Duration::from_millis(500);
 

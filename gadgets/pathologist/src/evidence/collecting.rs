@@ -1,10 +1,12 @@
 //! A runtime that collects garbage, told by the names of its threads.
 
+use std::time::Duration;
+
 use crate::look::Look;
 
-/// Share of one processor that the collector has to use.
+/// Share of one processor that the collector has to want.
 const BUSY: f64 = 0.25;
-/// And of what the whole process uses.
+/// And of what the whole process wants.
 const MOST_OF_IT: f64 = 0.5;
 
 /// How the names of threads begin that collect garbage, cut to the 15 bytes of a `comm`: HotSpot's parallel, G1, Z and
@@ -24,17 +26,23 @@ const COLLECTORS: [&str; 12] = [
     ".NET BGC",
 ];
 
-pub(crate) fn is_collector(name: &str) -> bool {
+fn is_collector(name: &str) -> bool {
     COLLECTORS.iter().any(|collector| name.starts_with(collector))
 }
 
-/// The share of a processor that goes into collecting garbage, and a sentence, if that is most of what the process does.
+/// The share of what a process wants of the processors that goes into collecting garbage, and a sentence, if that is most
+/// of it. Time on a run queue counts, for on a busy host a collector gets less than it would use.
 pub(super) fn garbage(look: &Look) -> Option<(f64, String)> {
-    let collecting = look.share(|thread| is_collector(&thread.name))?;
-    let all = look.share(|_| true)?;
+    let over = look.over?.as_secs_f64();
+    let wanted = |of: &dyn Fn(&str) -> bool| {
+        let wanted =
+            look.iter().filter(|(thread, _)| of(&thread.name)).map(|(_, seen)| seen.wanted);
+        wanted.sum::<Duration>().as_secs_f64() / over
+    };
+    let (collecting, all) = (wanted(&is_collector), wanted(&|_| true));
     (collecting >= BUSY && collecting >= MOST_OF_IT * all).then(|| {
         let text = format!(
-            "its runtime's garbage collector uses {:.0} % of a processor, {:.0} % of all that it uses",
+            "its runtime's garbage collector wants {:.0} % of a processor, {:.0} % of all that it wants",
             100.0 * collecting,
             100.0 * collecting / all
         );
