@@ -76,15 +76,11 @@ impl LockWords {
         const RECURSIVE: u32 = 1;
         const ADAPTIVE: u32 = 3;
         const ROBUST: u32 = 16;
-        const PROTECTED: u32 = 64;
         const SHARED: u32 = 128;
         const ELISION: u32 = 256 | 512;
-        const CEILING_SHIFT: u32 = 19;
         let [lock, count, owner, users, kind, spins, p0, p1, n0, n1] = self.at;
         let (previous, next) = ([p0, p1], [n0, n1]);
-        if kind & !(3 | ROBUST | PROTECTED | SHARED | ELISION) != 0
-            || !(1..=MAX_USERS).contains(&users)
-        {
+        if kind & !(3 | ROBUST | SHARED | ELISION) != 0 || !(1..=MAX_USERS).contains(&users) {
             return None;
         }
         let form = kind & 3;
@@ -98,12 +94,11 @@ impl LockWords {
                 && call.operation == FutexOperation::Wait
                 && !call.private
         } else {
-            let word = if kind & PROTECTED != 0 { lock & ((1 << CEILING_SHIFT) - 1) } else { lock };
             // Only with a time out is the operation that of condition variables and semaphores.
             let operation = call.operation == FutexOperation::Wait || call.timed;
-            word == 2 && loose && operation && call.private == (kind & SHARED == 0)
+            lock == 2 && loose && operation && call.private == (kind & SHARED == 0)
         };
-        let counted = recursive || kind & (ROBUST | PROTECTED) != 0;
+        let counted = recursive || kind & ROBUST != 0;
         // Spins are counted by adaptive ones alone.
         let spun = form == ADAPTIVE || spins & 0xffff == 0;
         (right && spun && counted == (count != 0)).then_some(LockShape {

@@ -13,6 +13,11 @@ use crate::threads::files::Files;
 
 /// Asked again sooner, the answer of before is given.
 const FRESH: Duration = Duration::from_millis(200);
+/// A listening socket with so many connections is asked for those that wait only every [`LATER`].
+const MANY: usize = 1_000;
+const LATER: Duration = Duration::from_secs(10);
+/// What was not looked at for so long is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(600);
 /// The most listening sockets with clients waiting that are remembered.
 const MAX_KNOWN: usize = 4_096;
 /// The most namespaces whose answer is kept.
@@ -40,6 +45,15 @@ struct Known {
     clients: Vec<u64>,
     looked: Instant,
     still: Duration,
+    /// How many connections were looked through for them.
+    connected: usize,
+}
+
+impl Known {
+    /// True if another look would cost too much so soon.
+    fn holds(&self, now: Instant) -> bool {
+        self.connected >= MANY && now.saturating_duration_since(self.looked) < LATER
+    }
 }
 
 struct Answer {
@@ -116,20 +130,30 @@ fn look(
     socket: &OwnedFd,
     now: Instant,
 ) -> Result<Vec<Waiting>, Errno> {
+    known.retain(|_, known| now.saturating_duration_since(known.looked) < FORGOTTEN);
     let mut waiting = Vec::new();
     for listening in diag::ask(socket, Question::Listening)? {
-        if listening.received == 0 && !known.contains_key(&listening.cookie) {
-            continue;
-        }
-        let clients = if listening.received == 0 {
-            Vec::new()
-        } else {
-            let port = listening.address.port();
-            clients_of(&listening, &diag::ask(socket, Question::Connected { port })?)
+        let before = known.get(&listening.cookie);
+        let still = match before {
+            None if listening.received == 0 => continue,
+            _ if listening.received == 0 => {
+                known.remove(&listening.cookie);
+                Duration::ZERO
+            }
+            Some(before) if before.holds(now) => before.still,
+            _ => {
+                let port = listening.address.port();
+                let connected = diag::ask(socket, Question::Connected { port })?;
+                let clients = clients_of(&listening, &connected);
+                let still = before.map_or(Duration::ZERO, |before| still(before, &clients, now));
+                let connected = connected.len();
+                if known.len() >= MAX_KNOWN {
+                    known.clear();
+                }
+                known.insert(listening.cookie, Known { clients, looked: now, still, connected });
+                still
+            }
         };
-        let still = known
-            .get(&listening.cookie)
-            .map_or(Duration::ZERO, |before| still(before, &clients, now));
         waiting.push(Waiting {
             inode: listening.inode,
             listener: Listener {
@@ -139,14 +163,6 @@ fn look(
                 still,
             },
         });
-        if listening.received == 0 {
-            known.remove(&listening.cookie);
-        } else {
-            if known.len() >= MAX_KNOWN {
-                known.clear();
-            }
-            known.insert(listening.cookie, Known { clients, looked: now, still });
-        }
     }
     Ok(waiting)
 }
@@ -181,7 +197,8 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     fn known(clients: &[u64], looked: Instant) -> Known {
-        Known { clients: clients.to_vec(), looked, still: Duration::from_secs(1) }
+        let clients = clients.to_vec();
+        Known { clients, looked, still: Duration::from_secs(1), connected: 2 }
     }
 
     #[test]
@@ -193,6 +210,14 @@ mod tests {
         assert_eq!(still(&known(&[3, 5], then), &[1, 3, 5, 9], now), eleven);
         assert_eq!(still(&known(&[3, 5], then), &[5, 9], now), Duration::ZERO);
         assert_eq!(still(&known(&[], then), &[5], now), Duration::ZERO);
+    }
+
+    #[test]
+    fn where_many_are_connected_the_answer_of_before_holds_for_a_while() {
+        let then = Instant::now();
+        let many = Known { connected: MANY, ..known(&[3], then) };
+        assert!(many.holds(then + LATER / 2) && !many.holds(then + LATER));
+        assert!(!known(&[3], then).holds(then));
     }
 
     #[test]

@@ -35,7 +35,7 @@ const PEER: Duration = Duration::from_secs(60);
 ///   minute. At most 256 processes are followed; [`left_out`](Self::left_out) counts the others.
 ///
 /// ```
-/// use gadget_core::{Reading, Scope, SignalProvider, Signals, Timestamp};
+/// use gadget_core::{Scope, SignalProvider, Signals, Timestamp};
 /// use gadget_signals::Waits;
 ///
 /// let mut waits = Waits::host()?;
