@@ -83,6 +83,9 @@ fn a_signal_that_is_pending_already_or_ignored_counts_once_or_not() {
         status.contains("Name:\tsleep")
     });
     send(id, Number::STOP);
+    until("the child stops", || {
+        fs::read_to_string(format!("/proc/{}/stat", id.pid)).unwrap().contains(") T ")
+    });
     sample(&mut watch);
     for _ in 0..3 {
         send(id, Number::TERM);
