@@ -4,9 +4,9 @@
 //! Every provider probes the kernel, decides in plain code what it will use, says so in its `describe`, and loads only
 //! programs that this kernel takes. What is aggregated is read on a timer; only what calls for action wakes anybody.
 
-#[cfg(test)]
 mod block;
 mod blocked;
+#[cfg(test)]
 mod buckets;
 mod cost;
 mod faults;

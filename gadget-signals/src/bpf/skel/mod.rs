@@ -8,7 +8,6 @@
     missing_docs
 )]
 
-#[cfg(test)]
 pub(super) mod block;
 pub(super) mod blocked;
 pub(super) mod faults;
@@ -19,4 +18,5 @@ pub(super) mod scheduler;
 pub(super) mod signals;
 pub(super) mod syscalls;
 pub(super) mod tcp;
+#[cfg(test)]
 pub(super) mod test_buckets;
