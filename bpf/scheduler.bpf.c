@@ -101,11 +101,26 @@ enum left_by {
 	LEFT_PREEMPTED,
 };
 
-static __always_inline void add(struct sched_count *count, struct wait *wait, enum left_by left)
+/* A task that leaves the processor. */
+struct leaving {
+	enum left_by left;
+	/* Somebody asks for it; looked for is its storage only then, as for most tasks nobody does. */
+	bool asked;
+	struct wait *wait;
+};
+
+static __always_inline void add(struct task_struct *task, struct leaving *it, struct sched_count *count)
 {
-	if (left == LEFT_TO_WAIT)
+	struct wait *wait;
+
+	if (!it->asked) {
+		it->asked = true;
+		it->wait = it->left == LEFT_NOT ? 0 : bpf_task_storage_get(&waits, task, 0, 0);
+	}
+	wait = it->wait;
+	if (it->left == LEFT_TO_WAIT)
 		__sync_fetch_and_add(&count->voluntary, 1);
-	else if (left == LEFT_PREEMPTED)
+	else if (it->left == LEFT_PREEMPTED)
 		__sync_fetch_and_add(&count->involuntary, 1);
 	if (!wait)
 		return;
@@ -115,31 +130,25 @@ static __always_inline void add(struct sched_count *count, struct wait *wait, en
 		__sync_fetch_and_add(&count->run_queue[latency_bucket(wait->ready_ns) % LATENCY_BUCKETS], 1);
 }
 
-/* Adds to all that asked for the task; true if anybody did. */
-static __always_inline bool add_for_all(struct task_struct *task, struct wait *wait, enum left_by left)
+/* Adds to all that asked for the task. */
+static __always_inline void add_for_all(struct task_struct *task, struct leaving *it)
 {
 	__u32 target = target_of(task->tgid), *group;
 	struct cgroup_subsys_state___tree *state;
-	bool asked = false;
 	__u64 id;
 
-	if (target) {
-		add(&by_process[(target - 1) % TARGETS], wait, left);
-		asked = true;
-	}
+	if (target)
+		add(task, it, &by_process[(target - 1) % TARGETS]);
 	if (!groups_asked)
-		return asked;
+		return;
 	state = group_of(task);
 	for (int level = 0; level < MOST_LEVELS && state; level++) {
 		id = state->cgroup->kn->id;
 		group = bpf_map_lookup_elem(&groups, &id);
-		if (group) {
-			add(&by_group[*group % GROUPS], wait, left);
-			asked = true;
-		}
+		if (group)
+			add(task, it, &by_group[*group % GROUPS]);
 		state = state->parent;
 	}
-	return asked;
 }
 
 static __always_inline void begin(struct task_struct *task, struct wait *wait, enum task_is is, __u64 now)
@@ -167,23 +176,26 @@ SEC("tp_btf/sched_switch")
 int handle__sched_switch(__u64 *ctx)
 {
 	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
-	bool preempted = ctx[0];
-	__u64 now = bpf_ktime_get_ns(), state = has_prev_state ? ctx[3] : state_of(prev);
+	struct leaving it = {};
 	struct wait *wait;
+	__u64 now = 0;
 
 	if (prev->pid) {
-		enum left_by left = !preempted && state ? LEFT_TO_WAIT : LEFT_PREEMPTED;
+		__u64 state = has_prev_state ? ctx[3] : state_of(prev);
 
-		wait = bpf_task_storage_get(&waits, prev, 0, 0);
-		if (add_for_all(prev, wait, left))
-			begin(prev, wait, left == LEFT_TO_WAIT ? TASK_WAITS : TASK_READY, now);
+		it.left = !ctx[0] && state ? LEFT_TO_WAIT : LEFT_PREEMPTED;
+		add_for_all(prev, &it);
+		if (it.asked) {
+			now = bpf_ktime_get_ns();
+			begin(prev, it.wait, it.left == LEFT_TO_WAIT ? TASK_WAITS : TASK_READY, now);
+		}
 	}
 	if (!next->pid)
 		return 0;
 	wait = bpf_task_storage_get(&waits, next, 0, 0);
 	if (wait && wait->is != TASK_RUNS) {
 		/* One that was about to wait and was not, as a signal came, has been ready all the time. */
-		wait->ready_ns = now - wait->since_ns;
+		wait->ready_ns = (now ? now : bpf_ktime_get_ns()) - wait->since_ns;
 		wait->was_ready = 1;
 		wait->is = TASK_RUNS;
 	}
@@ -210,8 +222,10 @@ SEC("tp_btf/sched_wakeup_new")
 int handle__sched_wakeup_new(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
+	struct leaving it = { .left = LEFT_NOT };
 
-	if (add_for_all(task, 0, LEFT_NOT))
+	add_for_all(task, &it);
+	if (it.asked)
 		begin(task, 0, TASK_READY, bpf_ktime_get_ns());
 	return 0;
 }

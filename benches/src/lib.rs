@@ -6,11 +6,13 @@ mod herd;
 mod measure;
 mod number;
 mod scene;
+mod sleeper;
 mod synthetic;
 
 pub use groups::OwnGroups;
 pub use herd::Herd;
 pub use measure::{ThreadCpu, criterion};
-pub use number::{Limit, asked, print};
+pub use number::{Limit, asked, median, print};
 pub use scene::Scene;
+pub use sleeper::{Sleeper, identity};
 pub use synthetic::SyntheticHost;

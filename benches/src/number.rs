@@ -53,6 +53,13 @@ pub fn asked(name: &str) -> bool {
     named && arguments.iter().any(|argument| argument == "--bench")
 }
 
+/// The one in the middle, after which half are larger; `None` of none.
+#[must_use]
+pub fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,20 +9,19 @@ mod peers;
 mod redis;
 
 use std::hint::black_box;
-use std::process::{Child, Command};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use gadget_benches::{Limit, asked, print};
+use gadget_benches::{Limit, Sleeper, asked, identity, median, print};
 use gadget_core::{
     ProcessId, Reading, Scope, SignalProvider as _, Signals, Subject, Timestamp, thread_cpu,
 };
-use gadget_signals::{SyscallProfile, parse};
+use gadget_signals::SyscallProfile;
 
 use peers::{Bpftrace, Hook};
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 const CALLS: u32 = 200_000;
 const THREADS: usize = 2;
 const READS: u32 = 2_000;
@@ -49,8 +48,8 @@ type Collector = Option<Box<dyn std::any::Any>>;
 type Begin<'a> = Box<dyn Fn() -> Result<Collector> + 'a>;
 
 fn calls() -> Result<()> {
-    let stranger = Stranger(Command::new("sleep").arg("600").spawn()?);
-    let (own, other) = (identity(std::process::id())?, identity(stranger.0.id())?);
+    let sleeper = Sleeper::start()?;
+    let (own, other) = (identity(std::process::id())?, sleeper.id()?);
     let ways: Vec<(&str, Begin<'_>)> = vec![
         ("none", Box::new(|| Ok(Some(Box::new(()))))),
         ("empty", Box::new(|| Ok(Some(Box::new(Hook::empty()?))))),
@@ -153,25 +152,4 @@ fn windows() -> Result<()> {
     let each = took.as_secs_f64() * 1e6 / f64::from(READS);
     print("syscalls/window", each, "us a process", Limit::AtMost(1.0), "");
     Ok(())
-}
-
-fn identity(pid: u32) -> Result<ProcessId> {
-    let path = format!("/proc/{pid}/stat");
-    let text = std::fs::read(&path)?;
-    Ok(ProcessId { pid, start: parse::process_stat(&text, path.as_ref())?.start })
-}
-
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
-/// A process that is asked for and does nothing; ends with the bench.
-struct Stranger(Child);
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -7,10 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use gadget_benches::{Limit, print};
+use gadget_benches::{Limit, identity, median, print};
 use gadget_signals::SyscallProfile;
-
-use super::{identity, median};
 
 const ROUNDS: usize = 7;
 /// SET and GET each.

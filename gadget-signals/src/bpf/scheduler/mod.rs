@@ -32,7 +32,8 @@ const TRACEPOINTS: &[&str] = &[SWITCH, "sched_wakeup", "sched_wakeup_new", "sche
 /// - Bound: 64 processes and 256 cgroups at a time. One more is not counted until another is let go; each time that it is
 ///   asked for is counted as lost in [`Reading::KernelCost`](gadget_core::Reading::KernelCost), as is a task for which there was
 ///   no memory.
-/// - Cost: nothing, not even programs in the kernel, while nobody asks.
+/// - Cost: nothing, not even programs in the kernel, while nobody asks. While somebody does, 65 ns a switch of tasks that nobody
+///   asked for and 130 to 145 ns of others, where a switch took 970 ns.
 /// - Source: `sched_switch`, `sched_wakeup`, `sched_wakeup_new`, `sched_process_exit` (include/trace/events/sched.h). Without BPF
 ///   there is [`SchedulerFiles`](crate::SchedulerFiles), which has sums alone.
 pub struct SchedulerWatch {

@@ -808,5 +808,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 19432] = *include_bytes!("scheduler.bpf.o");
+    pub static DATA: [u8; 19880] = *include_bytes!("scheduler.bpf.o");
 }

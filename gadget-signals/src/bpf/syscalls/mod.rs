@@ -45,7 +45,7 @@ const COMPAT_FLAGS: u64 = if cfg!(target_arch = "aarch64") { 1 << 22 } else { 0 
 ///   wait for something to happen (`poll`, `accept`, a futex, a child's end, a message or a time; `read` of a socket, a pipe,
 ///   a terminal or the like).
 /// - Cost: nothing, not even programs in the kernel, while nobody asks. While somebody does, every system call of the host
-///   takes the kernel's slower path; counting itself is the smaller part.
+///   takes the kernel's slower path; counting itself is the smaller part. To begin, programs are loaded: 10 to 20 ms of CPU.
 /// - Source: `sys_enter`, `sys_exit`, `sched_process_exit`; without BPF there is none that costs less than the process itself.
 pub struct SyscallProfile {
     ids: usize,
