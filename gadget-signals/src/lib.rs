@@ -40,7 +40,7 @@ mod threads;
 
 #[cfg(feature = "bpf")]
 pub use bpf::{
-    BlockWatch, BlockedThread, BlockedThreads, FaultWatch, Kernel, KernelProviders, OomVictims, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SchedulerWatch, SignalWatch, SyscallProfile, TcpWatch,
+    BlockWatch, BlockedThread, BlockedThreads, FaultWatch, Kernel, KernelProviders, LifecycleWatch, OomVictims, ProcessChange, ProcessEvent, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SchedulerWatch, SignalWatch, SyscallProfile, TcpWatch,
 };
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;

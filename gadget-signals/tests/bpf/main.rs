@@ -7,6 +7,7 @@ mod blocked;
 mod caller;
 mod capabilities;
 mod faults;
+mod lifecycle;
 mod oom;
 mod places;
 mod processes;

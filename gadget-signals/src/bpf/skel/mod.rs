@@ -11,6 +11,7 @@
 pub(super) mod block;
 pub(super) mod blocked;
 pub(super) mod faults;
+pub(super) mod lifecycle;
 pub(super) mod oom;
 pub(super) mod reclaim;
 pub(super) mod scan;

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Processes that begin, execute programs and end, into a ring that wakes nobody; those that are watched for into one that does. */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "gadget.h"
+#include "lifecycle.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The tracepoint of an exit says itself whether it is that of the last thread (Linux 6.16). */
+const volatile bool exit_says_last = false;
+
+enum lost_what {
+	LOST_EVENTS,
+	LOST_URGENT,
+	LOST_ENDED,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	/* 65,536 events: 2 s of 10,000 processes a second that fork, execute and exit; full: lost rises. */
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024); /* 1,024 of them; full: lost rises, and the event is in the other ring all the same */
+} urgent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024); /* as many as user space asks for; full: it is told so when it asks */
+	__type(key, __u32);	   /* process id */
+	__type(value, __u8);
+} watched SEC(".maps");
+
+/* How many are watched: without any, nothing is looked up. */
+__u32 watching;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC); /* goes with its task; no memory for it: its exit is told, maybe twice */
+	__type(key, int);
+	__type(value, __u32);
+} ended SEC(".maps");
+
+SHARED_WITH_RUST(lifecycle_event);
+
+static __always_inline void set(struct lifecycle_event *event, __u16 what, struct task_struct *leader, __u32 parent)
+{
+	event->at_ns = bpf_ktime_get_boot_ns();
+	event->start_ns = leader->start_boottime;
+	event->cgroup = cgroup_of(leader);
+	event->pid = leader->tgid;
+	event->parent = parent;
+	event->peak_pages = 0;
+	event->status = 0;
+	event->what = what;
+	bpf_probe_read_kernel(event->comm, sizeof(event->comm), leader->comm);
+}
+
+static __always_inline struct lifecycle_event *begin(__u16 what, struct task_struct *leader, __u32 parent)
+{
+	struct lifecycle_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (event)
+		set(event, what, leader, parent);
+	else
+		count_lost(LOST_EVENTS);
+	return event;
+}
+
+SEC("tp_btf/sched_process_fork")
+int handle__fork(__u64 *ctx)
+{
+	struct task_struct *child = (void *)ctx[1];
+	struct lifecycle_event *event;
+
+	/* A thread. */
+	if (child->pid != child->tgid)
+		return 0;
+	event = begin(FORKED, child, child->real_parent->tgid);
+	if (event)
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int handle__exec(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	__u32 parent = task->real_parent->tgid;
+	struct lifecycle_event *event = begin(EXECUTED, task, parent);
+
+	if (event)
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	if (!watching || !bpf_map_lookup_elem(&watched, &parent))
+		return 0;
+	event = bpf_ringbuf_reserve(&urgent, sizeof(*event), 0);
+	if (!event) {
+		count_lost(LOST_URGENT);
+		return 0;
+	}
+	set(event, EXECUTED, task, parent);
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/* True for one thread of those of a process that ended. */
+static __always_inline bool is_last(__u64 *ctx, struct task_struct *task, struct signal_struct *signal)
+{
+	__u32 *told;
+
+	if (exit_says_last)
+		return ctx[1] & 1;
+	/* Two that end at once may both find that none lives. */
+	if (signal->live.counter != 0)
+		return false;
+	if (signal->nr_threads == 1)
+		return true;
+	told = bpf_task_storage_get(&ended, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!told) {
+		count_lost(LOST_ENDED);
+		return true;
+	}
+	return __sync_fetch_and_add(told, 1) == 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int handle__exit(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct signal_struct *signal = task->signal;
+	struct lifecycle_event *event;
+	int status;
+
+	if (!is_last(ctx, task, signal))
+		return 0;
+	event = begin(EXITED, task->group_leader, task->real_parent->tgid);
+	if (!event)
+		return 0;
+	status = signal->group_exit_code;
+	/* Its threads ended one by one. */
+	if (!status)
+		status = task->group_leader->exit_code;
+	event->status = status;
+	event->peak_pages = signal->maxrss;
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
+}

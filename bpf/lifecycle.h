@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Shared with gadget-signals/src/bpf/lifecycle/record.rs. */
+#ifndef GADGET_LIFECYCLE_H
+#define GADGET_LIFECYCLE_H
+
+#define FORKED 1
+#define EXECUTED 2
+#define EXITED 3
+
+/* A process that began, executed a program, or ended. */
+struct lifecycle_event {
+	/* Since boot, time asleep included. */
+	__u64 at_ns;
+	__u64 start_ns;
+	__u64 cgroup;
+	__u32 pid;
+	__u32 parent;
+	/* Of one that ended: the most it had resident. */
+	__u32 peak_pages;
+	/* Of one that ended: as wait(2) has it. */
+	__u16 status;
+	__u16 what;
+	__u8 comm[16];
+};
+
+#endif
