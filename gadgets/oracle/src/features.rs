@@ -65,18 +65,13 @@ impl Feature {
 /// A number that changes when a feature is added, moved or said anew: a model fits only the features it was trained on.
 #[must_use]
 pub const fn fingerprint() -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut texts = [""; FEATURES];
     let mut at = 0;
     while at < FEATURES {
-        let text = Feature::ALL[at].text().as_bytes();
-        let mut byte = 0;
-        while byte < text.len() {
-            hash = (hash ^ text[byte] as u64).wrapping_mul(0x0100_0000_01b3);
-            byte += 1;
-        }
+        texts[at] = Feature::ALL[at].text();
         at += 1;
     }
-    hash
+    gadget_forest::fingerprint(&texts)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub struct Reliability {
     pub rows: usize,
     /// The weighted mean of what was said.
     pub said: f64,
-    /// The weighted share of rows that did end in an out-of-memory.
+    /// The weighted share of rows that were marked.
     pub happened: f64,
 }
 

@@ -4,9 +4,7 @@ use serde::Deserialize;
 use smartcore::ensemble::random_forest_classifier::RandomForestClassifier;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use crate::features::FEATURES;
-use crate::forecast::Class;
-use crate::forest::{Forest, ForestError, Node};
+use crate::forest::{Forest, ForestError, Node, Shape};
 
 /// A forest as smartcore grows it.
 pub type Trained = RandomForestClassifier<f64, u32, DenseMatrix<f64>, Vec<u32>>;
@@ -49,23 +47,28 @@ struct RawNode {
     false_child: Option<usize>,
 }
 
-/// Lays a forest out flat; each leaf is as certain as its class, and nothing is calibrated.
+/// Lays a forest out flat; its leaves are undecided until they are settled, and nothing is calibrated.
 ///
 /// # Errors
 /// Any [`ConvertError`] but [`ConvertError::Rows`].
-pub fn flatten(trained: &Trained) -> Result<Forest, ConvertError> {
+pub fn flatten(trained: &Trained, shape: Shape) -> Result<Forest, ConvertError> {
     let raw: RawForest = serde_json::from_value(serde_json::to_value(trained)?)?;
     let mut depth = 0;
     let trees: Vec<Vec<Node>> = raw
         .trees
         .iter()
-        .map(|tree| lay_out(tree, &raw.classes, &mut depth))
+        .map(|tree| lay_out(tree, &raw.classes, shape, &mut depth))
         .collect::<Result<_, _>>()?;
-    Ok(Forest::assemble(&trees, depth)?)
+    Ok(Forest::assemble(&trees, depth, shape)?)
 }
 
 /// Level by level, the two children of a node beside one another.
-fn lay_out(tree: &RawTree, classes: &[u32], depth: &mut usize) -> Result<Vec<Node>, ConvertError> {
+fn lay_out(
+    tree: &RawTree,
+    classes: &[u32],
+    shape: Shape,
+    depth: &mut usize,
+) -> Result<Vec<Node>, ConvertError> {
     let mut order = vec![(0_usize, 0_usize)];
     let mut nodes = Vec::with_capacity(tree.nodes.len());
     let mut at = 0;
@@ -85,12 +88,8 @@ fn lay_out(tree: &RawTree, classes: &[u32], depth: &mut usize) -> Result<Vec<Nod
                 }
             }
             (None, None, _) => {
-                let fatal =
-                    Class::ALL.get(usize::from(class)).is_some_and(|class| class.is_fatal());
-                let threshold = f32::from(u8::from(fatal));
-                Node { threshold, left: at as u16, feature: FEATURES as u8, class }
+                Node { threshold: 0.5, left: at as u16, feature: shape.features as u8, class }
             }
-
             _ => return Err(ConvertError::Tree),
         });
         at += 1;
