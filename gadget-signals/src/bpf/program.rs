@@ -93,6 +93,16 @@ impl<S: Skel<'static>> Programs<S> {
     }
 }
 
+/// Gives back what loading has freed. For each provider libbpf reads the types of the whole kernel; of that 5 MB stayed in the
+/// heap, below the little that is kept.
+pub(super) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time, by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Reads what a program may write at any moment.
 pub(super) fn volatile<T: Copy>(value: &T) -> T {
     // SAFETY: a reference is valid for reads.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gadget_core::{SignalError, SignalProvider};
 
+use super::program::give_memory_back;
 use super::{
     BlockWatch, FaultWatch, OomVictims, ReclaimWatch, SchedulerWatch, SignalWatch, SyscallProfile,
     TcpWatch,
@@ -77,9 +78,8 @@ impl KernelProviders {
         if !found.chose("scheduling", scheduler, SchedulerWatch::describe, COUNTERS) {
             found.fall_back("schedstat and status, means alone", SchedulerFiles::host());
         }
-        let scheduling = SchedulerWatch::host(layout);
-        found.chose("scheduling", scheduling, SchedulerWatch::describe, COUNTERS);
         found.chose("syscalls", SyscallProfile::host(), SyscallProfile::describe, COUNTERS);
+        give_memory_back();
         found
     }
 
