@@ -13,7 +13,7 @@ use crate::check;
 use crate::judge::{Facts, Finding, Grade, judge};
 use crate::launch::Guardian;
 use crate::patient::{Clinic, Patient, SETTLING};
-use crate::procfs::Stat;
+use crate::procfs::{self, Stat};
 use crate::watcher::{Said, Watcher, Word};
 use crate::workshop::{Workshop, missing};
 
@@ -79,6 +79,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Ward> {
         _ => true,
     });
     let watched = watch(plan, &mut staged, &logs)?;
+    let strangers = strangers(&staged, &watched.words);
     for (patient, wrong) in &staged {
         let facts = Facts {
             pid: patient.pid,
@@ -94,7 +95,6 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Ward> {
     if let Some(record) = plan.record.as_ref().filter(|_| plan.watcher.is_some()) {
         label(plan, record, &staged)?;
     }
-    let strangers = strangers(&staged, &watched.words);
     Ok(Ward { findings, strangers, watched: plan.watcher.is_some(), watcher_cpu: watched.cpu })
 }
 
@@ -181,7 +181,7 @@ fn label(plan: &Plan, record: &Path, staged: &[Staged]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Processes that are no case and were called stuck: not known to be wrong, but worth a look.
+/// Processes that are no case, of another clinic neither, and were called stuck: not known to be wrong, but worth a look.
 fn strangers(staged: &[Staged], words: &[Word]) -> Vec<String> {
     let ours: Vec<u32> = staged.iter().flat_map(|(patient, _)| patient.processes()).collect();
     let mut found: Vec<(u32, String)> = Vec::new();
@@ -189,9 +189,12 @@ fn strangers(staged: &[Staged], words: &[Word]) -> Vec<String> {
         if let Said::Assessed { class, evidence, sentence, .. } = &word.what
             && class == "stuck"
             && !found.iter().any(|(pid, _)| *pid == word.pid)
+            && procfs::is_case(word.pid) != Some(true)
         {
             let kind = evidence.map_or("no".into(), |kind| kind.to_string());
-            found.push((word.pid, format!("process {}, evidence {kind}: {sentence}", word.pid)));
+            let gone = if Stat::read(word.pid).is_none() { ", gone by now" } else { "" };
+            let text = format!("process {}{gone}, evidence {kind}: {sentence}", word.pid);
+            found.push((word.pid, text));
         }
     }
     found.into_iter().map(|(_, text)| text).collect()

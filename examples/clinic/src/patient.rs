@@ -99,6 +99,7 @@ impl Patient {
         let log = File::create(clinic.logs.join(format!("{}.log", case.name)))?;
         let mut process = command
             .env("PATH", workshop::search_path())
+            .env(procfs::CASE, case.name)
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {}", case.name))?;

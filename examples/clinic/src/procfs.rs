@@ -3,6 +3,16 @@
 use std::fs;
 use std::time::Duration;
 
+/// In the environment of every case of every clinic on this host.
+pub(crate) const CASE: &str = "CLINIC_CASE";
+
+/// Whether it was started as a case, by this clinic or by another; none when it is gone.
+pub(crate) fn is_case(pid: u32) -> Option<bool> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mark = format!("{CASE}=");
+    Some(environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(mark.as_bytes())))
+}
+
 /// The fields of `/proc/PID/stat` that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
