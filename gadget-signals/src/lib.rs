@@ -47,9 +47,7 @@ pub use container::container_of;
 pub use host::{Chosen, HostProviders};
 pub use oom::OomWatch;
 pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
-pub use process::{
-    Namespaces, ProcessFiles, Processes, SchedulerFiles, runtime_of_exe, runtime_of_maps,
-};
+pub use process::{ConnectorChange, ConnectorEvent, Namespaces, ProcConnector, ProcessFiles, Processes, SchedulerFiles, runtime_of_exe, runtime_of_maps};
 pub use system::{HostCpuProvider, HostFaults, HostIoProvider, HostMemoryProvider, HostTcp};
 pub use threads::{Candidate, Candidates, ProcWalk, Suspicion, ThreadReader, Waits};
 

@@ -7,14 +7,14 @@ use gadget_core::{SignalError, SignalProvider};
 
 use super::program::give_memory_back;
 use super::{
-    BlockWatch, FaultWatch, OomVictims, ReclaimWatch, SchedulerWatch, SignalWatch, SyscallProfile,
-    TcpWatch,
+    BlockWatch, FaultWatch, LifecycleWatch, OomVictims, ReclaimWatch, SchedulerWatch, SignalWatch,
+    SyscallProfile, TcpWatch,
 };
 use crate::cgroup::CgroupLayout;
 use crate::host::Chosen;
 use crate::oom::OomWatch;
 use crate::process::Processes;
-use crate::process::SchedulerFiles;
+use crate::process::{ProcConnector, SchedulerFiles};
 use crate::system::{HostFaults, HostIoProvider, HostTcp};
 
 /// How often counters are read. Reading all of them at rest costs about 0.1 ms.

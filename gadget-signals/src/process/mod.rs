@@ -1,5 +1,6 @@
 //! Processes.
 
+mod connector;
 mod files;
 mod identity;
 mod members;
@@ -9,6 +10,7 @@ mod provider;
 mod runtime;
 mod scheduling;
 
+pub use connector::{ConnectorChange, ConnectorEvent, ProcConnector, parse_connector};
 pub use files::ProcessFiles;
 pub use namespaces::Namespaces;
 pub use parse::{
