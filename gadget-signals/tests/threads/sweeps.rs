@@ -94,6 +94,19 @@ fn a_process_that_was_asked_for_is_told_of_whatever_it_does() {
 }
 
 #[test]
+fn a_process_of_many_threads_is_not_read_all_the_time() {
+    let Some(program) = Program::start(&["threads", "600"]) else { return };
+    let mut waits = Waits::host().unwrap();
+    let mut told = |millis| {
+        let now = Timestamp::from_secs(9) + Duration::from_millis(millis);
+        let mut out = Signals::at(now);
+        waits.sample(now, Scope::Only(&[Subject::Process(program.id())]), &mut out).unwrap();
+        out.as_slice().len()
+    };
+    assert_eq!([told(0), told(1_000), told(1_999), told(2_000), told(2_500)], [1, 0, 0, 1, 0]);
+}
+
+#[test]
 fn one_that_ends_is_gone_and_one_that_moves_again_is_told_of_a_last_time() {
     let Some(mut program) = Program::start(&["sleep-then-lock"]) else { return };
     let mut sweeps = Sweeps::begin();

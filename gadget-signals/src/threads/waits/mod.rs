@@ -3,7 +3,7 @@
 mod queues;
 mod suspect;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use gadget_core::{
@@ -14,7 +14,7 @@ use super::candidates::{Candidate, Candidates, Suspicion};
 use super::reader::ThreadReader;
 use super::walk::ProcWalk;
 use queues::Queues;
-use suspect::{QUEUE, Suspect};
+use suspect::{QUEUE, Suspect, THREADS_AT_ONCE};
 
 /// The most processes that are looked at again and again.
 const MAX_SUSPECTS: usize = 256;
@@ -22,6 +22,8 @@ const MAX_SUSPECTS: usize = 256;
 const KERNEL: Duration = Duration::from_secs(30);
 /// A thread that waits for the other end of a connection for so long is worth a look.
 const PEER: Duration = Duration::from_secs(60);
+/// A process that was asked for by name is not read again for so long, for each [`THREADS_AT_ONCE`] of its threads.
+const LARGE_EVERY: Duration = Duration::from_secs(1);
 
 /// Finds the processes of a host that may be stuck, and reads what their threads wait for.
 ///
@@ -29,7 +31,8 @@ const PEER: Duration = Duration::from_secs(60);
 ///   futexes without a time out; a thread that does not run waits for a lock whose owner is known; one is in state `D`
 ///   for half a minute, or waits for the other end of a connection for a minute; clients wait at a listening socket and
 ///   none is accepted. And once more when nothing of that holds any longer; [`Reading::Gone`] if such a process ends.
-/// - Each process that a gadget asks for by name is read, whatever its threads do.
+/// - Each process that a gadget asks for by name is read, whatever its threads do; one with more than 256 threads not
+///   again for a second for each 256 of them.
 /// - Source: [`ThreadReader`] for the processes, [`Candidates`] for which of them.
 /// - A process with more than 256 threads is looked at in one of several sweeps, one that merely waits for a peer once a
 ///   minute. At most 256 processes are followed; [`left_out`](Self::left_out) counts the others.
@@ -54,6 +57,8 @@ pub struct Waits {
     queues: Option<Queues>,
     suspects: BTreeMap<ProcessId, Suspect>,
     found: Vec<Candidate>,
+    /// Processes with many threads that were asked for by name, and until when they are not read again.
+    large: HashMap<ProcessId, Timestamp>,
     left_out: u64,
 }
 
@@ -72,7 +77,15 @@ impl Waits {
     pub fn with(reader: ThreadReader, candidates: Box<dyn Candidates + Send>) -> Self {
         let queues = reader.sockets.then(|| Queues::with(QUEUE));
         let suspects = BTreeMap::new();
-        Self { reader, candidates, queues, suspects, found: Vec::new(), left_out: 0 }
+        Self {
+            reader,
+            candidates,
+            queues,
+            suspects,
+            found: Vec::new(),
+            large: HashMap::new(),
+            left_out: 0,
+        }
     }
 
     /// Processes that the last sweep found worth a look and that are not followed, because 256 are.
@@ -181,10 +194,20 @@ impl SignalProvider for Waits {
     ) -> Result<(), SignalError> {
         let Scope::Only(subjects) = scope else { return self.sweep(now, out) };
         let mut first = None;
+        self.large.retain(|_, until| now < *until);
         for &subject in subjects {
             let Subject::Process(id) = subject else { continue };
+            if self.large.contains_key(&id) {
+                continue;
+            }
             match self.reader.read(id) {
-                Ok(Some(threads)) => out.push(subject, Reading::Threads(Box::new(threads))),
+                Ok(Some(threads)) => {
+                    let turns = (threads.threads.len() / THREADS_AT_ONCE) as u32;
+                    if turns > 0 {
+                        self.large.insert(id, now + LARGE_EVERY * turns);
+                    }
+                    out.push(subject, Reading::Threads(Box::new(threads)));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     first.get_or_insert(error);

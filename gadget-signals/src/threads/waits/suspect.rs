@@ -11,7 +11,7 @@ use super::{KERNEL, PEER};
 /// Clients that wait for so long without one's being accepted are worth a look.
 pub(super) const QUEUE: Duration = Duration::from_secs(10);
 /// Threads that are read in every sweep; a process with more of them waits for its turn.
-const THREADS_AT_ONCE: usize = 256;
+pub(super) const THREADS_AT_ONCE: usize = 256;
 /// A process that merely waits for a peer is looked at so often.
 const PEER_EVERY: Duration = Duration::from_secs(60);
 
