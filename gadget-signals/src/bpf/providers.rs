@@ -78,6 +78,10 @@ impl KernelProviders {
         if !found.chose("scheduling", scheduler, SchedulerWatch::describe, COUNTERS) {
             found.fall_back("schedstat and status, means alone", SchedulerFiles::host());
         }
+        let lifecycle = LifecycleWatch::host(layout);
+        if !found.chose("lifecycle", lifecycle, LifecycleWatch::describe, WAKES) {
+            found.fall_back("the proc connector, counts alone", ProcConnector::host());
+        }
         found.chose("syscalls", SyscallProfile::host(), SyscallProfile::describe, COUNTERS);
         give_memory_back();
         found
