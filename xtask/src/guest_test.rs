@@ -27,7 +27,7 @@ const PACKAGES: &[&str] = &["gadget-actions", "gadget-signals"];
 
 /// What their tests start, and what they read of the workspace.
 const WITH: &str =
-    "sh,sleep,head,tail,cat,cp,seq,dd,true,false,nice,ionice,taskset,gadget-signals/testdata";
+    "sh,sleep,head,tail,cat,cp,seq,dd,true,false,nice,ionice,taskset,perl,gadget-signals/testdata";
 
 /// One test after another, since they share one emulated processor. What asks for cgroup v1, a JVM, D-Bus or a file system to
 /// freeze has nothing to do there.
