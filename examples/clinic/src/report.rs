@@ -68,10 +68,15 @@ impl Report {
             let names: Vec<&str> = names.into_iter().collect();
             lines.push(format!("SKIPPED, not counted above: {}", names.join(", ")));
         }
-        lines.extend(
-            self.strangers.iter().map(|text| format!("also called stuck, and no case: {text}")),
-        );
         lines
+    }
+
+    /// Processes that are no case and were called stuck, a line each.
+    pub fn strangers(&self) -> Vec<String> {
+        self.strangers
+            .iter()
+            .map(|text| format!("also called stuck, and no case: {text}"))
+            .collect()
     }
 
     fn promises(&self) -> Vec<String> {
@@ -197,7 +202,8 @@ impl fmt::Display for Report {
                 row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             writeln!(f, "{}", cells.join("  ").trim_end())?;
         }
-        self.summary().iter().try_for_each(|line| writeln!(f, "{line}"))
+        let lines = [self.summary(), self.strangers()].concat();
+        lines.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
