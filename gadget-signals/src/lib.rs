@@ -40,14 +40,19 @@ mod threads;
 
 #[cfg(feature = "bpf")]
 pub use bpf::{
-    BlockWatch, BlockedThread, BlockedThreads, FaultWatch, Kernel, KernelProviders, LifecycleWatch, OomVictims, ProcessChange, ProcessEvent, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy, SchedulerWatch, SignalWatch, SyscallProfile, TcpWatch,
+    BlockWatch, BlockedThread, BlockedThreads, FaultWatch, Kernel, KernelProviders, LifecycleWatch,
+    OomVictims, ProcessChange, ProcessEvent, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy,
+    SchedulerWatch, SignalWatch, SyscallProfile, TcpWatch,
 };
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};
 pub use oom::OomWatch;
 pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
-pub use process::{ConnectorChange, ConnectorEvent, Namespaces, ProcConnector, ProcessFiles, Processes, SchedulerFiles, runtime_of_exe, runtime_of_maps};
+pub use process::{
+    ConnectorChange, ConnectorEvent, Namespaces, ProcConnector, ProcessFiles, Processes,
+    SchedulerFiles, runtime_of_exe, runtime_of_maps,
+};
 pub use system::{HostCpuProvider, HostFaults, HostIoProvider, HostMemoryProvider, HostTcp};
 pub use threads::{Candidate, Candidates, ProcWalk, Suspicion, ThreadReader, Waits};
 

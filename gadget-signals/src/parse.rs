@@ -15,7 +15,11 @@ pub use crate::cgroup::{
     parse_oom_control as oom_control, parse_pids_max as pids_max,
 };
 pub use crate::pressure::parse_pressure as pressure;
-pub use crate::process::{ProcessStat, parse_connector as connector, parse_oom_score_adj as oom_score_adj, parse_pids as pids, parse_process_io as process_io, parse_smaps_rollup as smaps_rollup, parse_stat as process_stat, parse_statm as statm, parse_switches as switches, parse_uid as uid};
+pub use crate::process::{
+    ProcessStat, parse_connector as connector, parse_oom_score_adj as oom_score_adj,
+    parse_pids as pids, parse_process_io as process_io, parse_smaps_rollup as smaps_rollup,
+    parse_stat as process_stat, parse_statm as statm, parse_switches as switches, parse_uid as uid,
+};
 pub use crate::system::{
     parse_diskstats as diskstats, parse_faults as faults, parse_host_stat as host_stat,
     parse_loadavg as loadavg, parse_meminfo as meminfo, parse_net_counters as net_counters,

@@ -9,6 +9,7 @@ mod peers;
 mod redis;
 
 use std::hint::black_box;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ const ROUNDS: usize = 15;
 const CALLS: u32 = 200_000;
 const THREADS: usize = 2;
 const READS: u32 = 2_000;
+const MANY: usize = 5_000;
 
 fn main() -> Result<()> {
     if !asked("syscalls") {
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
     }
     calls()?;
     windows()?;
+    among_many()?;
     redis::measure()
 }
 
@@ -126,13 +129,38 @@ fn many() -> Result<f64> {
     Ok(sum / THREADS as f64)
 }
 
+/// What it takes to begin where there are many threads, each of which has to be sent the slower way.
+fn among_many() -> Result<()> {
+    let (stay, leave) = mpsc::channel::<()>();
+    let leave = Arc::new(Mutex::new(leave));
+    let wait = || {
+        let leave = Arc::clone(&leave);
+        let small = thread::Builder::new().stack_size(64 << 10);
+        small.spawn(move || leave.lock().map(|leave| leave.recv()).is_ok())
+    };
+    let threads = (0..MANY).map(|_| wait()).collect::<Result<Vec<_>, _>>()?;
+    let (begin, profile) = begin(identity(std::process::id())?)?;
+    let before = thread_cpu();
+    drop(profile);
+    let end = format!("and {:.1} ms to end", (thread_cpu() - before).as_secs_f64() * 1e3);
+    print(&format!("syscalls/begin_among_{MANY}_threads"), begin, "ms of CPU", Limit::None, &end);
+    drop(stay);
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
+}
+
+/// CPU time in ms of counting from now on.
+fn begin(id: ProcessId) -> Result<(f64, SyscallProfile)> {
+    let before = thread_cpu();
+    let mut profile = SyscallProfile::host()?;
+    ensure!(profile.follow(id)?, "the process is gone");
+    Ok(((thread_cpu() - before).as_secs_f64() * 1e3, profile))
+}
+
 /// What it takes to begin, and to read what was counted of one process.
 fn windows() -> Result<()> {
     let own = identity(std::process::id())?;
-    let before = thread_cpu();
-    let mut profile = SyscallProfile::host()?;
-    ensure!(profile.follow(own)?, "this process is gone");
-    let begin = (thread_cpu() - before).as_secs_f64() * 1e3;
+    let (begin, mut profile) = begin(own)?;
     print("syscalls/begin", begin, "ms of CPU", Limit::None, "programs loaded and attached");
 
     let subjects = [Subject::Process(own)];

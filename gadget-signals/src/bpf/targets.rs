@@ -116,6 +116,12 @@ fn start_of(pid: u32) -> Option<u64> {
     (flags & PF_EXITING == 0).then_some(start)
 }
 
+/// The identity of the process with this id, if it lives.
+#[cfg(test)]
+pub(super) fn process(pid: u32) -> Option<ProcessId> {
+    Some(ProcessId { pid, start: start_of(pid)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

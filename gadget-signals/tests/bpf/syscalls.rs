@@ -100,6 +100,30 @@ fn two_processes_are_not_mixed_up_and_one_that_is_let_go_is_not_counted() {
 }
 
 #[test]
+fn threads_are_counted_for_their_process_and_one_that_ends_takes_nothing_away() {
+    let Some(mut profile) = profile() else { return };
+    let own = identity(std::process::id());
+    assert!(profile.follow(own).unwrap());
+    let mut made = 0;
+    for _ in 0..2 {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                std::thread::spawn(|| {
+                    (0..2_000).for_each(|_| {
+                        let _ = rustix::process::getppid();
+                    });
+                })
+            })
+            .collect();
+        made += threads.len() as u64 * 2_000;
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+    let calls = of(&sample(&mut profile), own).unwrap();
+    let number = u16::try_from(libc::SYS_getppid).unwrap();
+    assert_eq!(count(&calls, number), made);
+}
+
+#[test]
 fn a_stranger_with_the_id_of_one_that_ended_is_not_counted() {
     let Some(mut profile) = profile() else { return };
     let Some(mut caller) = Caller::making_calls("syscall(110) for 1..300") else { return };

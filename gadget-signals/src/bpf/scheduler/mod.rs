@@ -275,3 +275,54 @@ impl SignalProvider for SchedulerWatch {
         NAME
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bpf::seats::KEPT;
+    use crate::bpf::targets::process;
+    use crate::testing::readings;
+
+    #[test]
+    fn nothing_is_loaded_unless_somebody_asks_and_nobody_is_followed_for_ever() {
+        let Ok(mut watch) = SchedulerWatch::host(None) else {
+            println!("SKIPPED: this host takes no BPF programs from us");
+            return;
+        };
+        assert!(watch.running.is_none() && readings(&mut watch).is_empty());
+        assert!(!watch.follow(Subject::Host).unwrap() && watch.running.is_none());
+        let (process, group) = (process(std::process::id()).unwrap(), CgroupId(u64::MAX));
+        let both = [Subject::Process(process), Subject::Cgroup(group)];
+        for subject in both {
+            assert!(watch.follow(subject).unwrap() && watch.running.is_some());
+        }
+        assert_eq!(readings(&mut watch).len(), 2);
+        both.into_iter().for_each(|subject| watch.unfollow(subject).unwrap());
+        assert!(watch.running.is_none());
+
+        let long_ago = Instant::now().checked_sub(KEPT + Duration::from_secs(1)).unwrap();
+        for subject in both {
+            assert!(watch.begin(subject, Some(long_ago)).unwrap());
+        }
+        readings(&mut watch);
+        assert!(watch.running.is_none(), "nobody has named them for long");
+    }
+
+    #[test]
+    fn a_cgroup_too_many_is_refused_and_counted() {
+        let Ok(mut watch) = SchedulerWatch::host(None) else {
+            println!("SKIPPED: this host takes no BPF programs from us");
+            return;
+        };
+        let taken = |watch: &mut SchedulerWatch, id: u64| {
+            watch.follow(Subject::Cgroup(CgroupId(u64::MAX - id))).unwrap()
+        };
+        assert!((0..GROUPS as u64).all(|id| taken(&mut watch, id)));
+        assert!(!taken(&mut watch, GROUPS as u64));
+        assert_eq!((watch.groups.refused, watch.following()), (1, (0, GROUPS)));
+        watch.unfollow(Subject::Cgroup(CgroupId(u64::MAX))).unwrap();
+        assert!(taken(&mut watch, GROUPS as u64), "one that was let go made room");
+    }
+}

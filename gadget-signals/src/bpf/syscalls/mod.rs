@@ -315,3 +315,35 @@ impl Told {
         syscalls
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bpf::seats::KEPT;
+    use crate::bpf::targets::process;
+    use crate::testing::readings;
+
+    #[test]
+    fn nothing_is_loaded_unless_somebody_asks_and_nobody_is_followed_for_ever() {
+        let Ok(mut profile) = SyscallProfile::host() else {
+            println!("SKIPPED: this host takes no BPF programs from us");
+            return;
+        };
+        let own = process(std::process::id()).unwrap();
+        assert!(profile.running.is_none() && readings(&mut profile).is_empty());
+        assert!(profile.follow(own).unwrap() && profile.running.is_some());
+        profile.unfollow(own);
+        assert!(profile.running.is_none());
+
+        let long_ago = Instant::now().checked_sub(KEPT + Duration::from_secs(1)).unwrap();
+        assert!(profile.begin(own, Some(long_ago)).unwrap() && profile.running.is_some());
+        readings(&mut profile);
+        assert!(profile.running.is_none(), "nobody has named it for long");
+
+        assert!(profile.begin(own, Some(long_ago)).unwrap() && profile.follow(own).unwrap());
+        let told = readings(&mut profile);
+        assert!(matches!(told[..], [(_, Reading::Syscalls(_))]), "it stays now: {told:?}");
+    }
+}
