@@ -14,10 +14,9 @@ fn a_cgroup_at_its_limit_wakes_us_and_another_is_not_named() {
     let Some(mut watch) = or_skip(ReclaimWatch::host(Some(&layout))) else { return };
     let Some(group) = Group::new(&layout, "reclaim") else { return };
     group.limit_memory(8 << 20);
-    // Not a file where files are memory, of which nothing can be reclaimed.
-    let Some(disk) = LoopDevice::new(64 << 20) else { return };
-    let read = format!("dd if={} of=/dev/null bs=1M status=none", disk.path());
-    let _load = group.run(&format!("while {read}; do :; done"));
+    // Not a file where files are memory, of which nothing can be reclaimed; long enough to wake often.
+    let Some(disk) = LoopDevice::new(1 << 30) else { return };
+    let _load = group.run(&format!("exec dd if={} of=/dev/null bs=1M status=none", disk.path()));
 
     let (mut begun, mut pages) = (0, 0);
     let until = Instant::now() + Duration::from_secs(20);
