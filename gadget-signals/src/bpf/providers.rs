@@ -28,6 +28,7 @@ const SAID: usize = 160;
 
 /// All providers that look into the kernel, each by BPF where this host lets us and by files else, with what was decided.
 ///
+/// BPF needs Linux 5.11 with `CONFIG_DEBUG_INFO_BTF`, `CAP_BPF` and `CAP_PERFMON`; what else each needs its own documentation says.
 /// Two of them, `processes` and `reclaim`, are in [`HostProviders::for_memory`](crate::HostProviders::for_memory) as well: an agent
 /// that has both takes them once.
 ///

@@ -47,6 +47,7 @@ const SHARE: u32 = 200;
 ///   (include/trace/events/tcp.h, sock.h), `iter/task_file`, `ListenOverflows` of `/proc/net/netstat`. A kernel whose
 ///   `tcp_send_reset` gives no reason (before 6.11) does not tell resets for ports that nobody has. Without BPF there is
 ///   [`HostTcp`](crate::HostTcp), without the owner.
+/// - A piece of several segments that is sent again in one counts once here, and each segment in `/proc/net/snmp`.
 /// - Bound: counters, no map. Walking is kept under 0.5 % of a processor.
 pub struct TcpWatch {
     programs: Programs<TcpSkel<'static>>,
