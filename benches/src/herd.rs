@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 
 /// Set for the child that becomes the herd: how many.
 const ROLE: &str = "GADGET_BENCH_HERD";
+/// Set for the child that starts processes which end at once: how many.
+const SPAWNER: &str = "GADGET_BENCH_SPAWNER";
 const READY: &str = "ready";
 
 /// Processes that sleep, forked from one child without a program of their own: about 150 KiB each.
@@ -29,11 +31,23 @@ impl Herd {
         Ok(herd)
     }
 
-    /// Becomes the herd, if this process was started to be it, and does not return then.
+    /// Starts a process that forks `count` others one after the other, as fast as it can; each ends at once.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spawner(count: usize) -> Result<Child> {
+        Ok(Command::new(std::env::current_exe()?).env(SPAWNER, count.to_string()).spawn()?)
+    }
+
+    /// Becomes the herd or a spawner, if this process was started to be it, and does not return then.
     ///
     /// # Errors
     /// If the herd cannot be made.
     pub fn be_one() -> Result<()> {
+        if let Ok(count) = std::env::var(SPAWNER) {
+            (0..count.parse()?).try_for_each(|number: i32| fork_one(number & 0x7f))?;
+            std::process::exit(0);
+        }
         let Ok(count) = std::env::var(ROLE) else { return Ok(()) };
         let mut children = Vec::new();
         for _ in 0..count.parse()? {
@@ -57,6 +71,21 @@ impl Herd {
     }
 }
 
+/// Forks a process that ends at once with this code, and waits for it.
+fn fork_one(code: i32) -> Result<()> {
+    // SAFETY: this process has one thread, and the child calls nothing but what ends it.
+    match unsafe { libc::fork() } {
+        -1 => Err(std::io::Error::last_os_error().into()),
+        // SAFETY: a system call without memory of ours.
+        0 => unsafe { libc::_exit(code) },
+        // SAFETY: a system call that writes nothing; the number is a child's that was not waited for.
+        child => {
+            unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+            Ok(())
+        }
+    }
+}
+
 fn wait_for_the_end() -> ! {
     // SAFETY: system calls without memory of ours.
     unsafe {
@@ -65,6 +94,16 @@ fn wait_for_the_end() -> ! {
             libc::pause();
         }
     }
+}
+
+/// Lets this thread run before all ordinary ones (`SCHED_FIFO`); false where that is not allowed.
+#[must_use]
+pub fn run_first() -> bool {
+    // SAFETY: the structure is plain numbers, for which zero is a value.
+    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameters.sched_priority = 10;
+    // SAFETY: the kernel reads the structure, which outlives the call, and changes this thread alone.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) == 0 }
 }
 
 impl Drop for Herd {

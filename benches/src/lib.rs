@@ -10,7 +10,7 @@ mod sleeper;
 mod synthetic;
 
 pub use groups::OwnGroups;
-pub use herd::Herd;
+pub use herd::{Herd, run_first};
 pub use measure::{ThreadCpu, criterion};
 pub use number::{Limit, asked, median, print};
 pub use scene::Scene;

@@ -649,6 +649,7 @@ mod imp {
         pub struct rodata {
             pub by_memory_controller: bool,
             pub exit_says_last: bool,
+            pub wake: bool,
         }
         #[derive(Debug, Copy, Clone)]
         #[repr(C)]
@@ -783,5 +784,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 14392] = *include_bytes!("lifecycle.bpf.o");
+    pub static DATA: [u8; 14576] = *include_bytes!("lifecycle.bpf.o");
 }
