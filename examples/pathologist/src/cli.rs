@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
+use gadget_core::Glob;
 use gadget_example_common::{Command, EXIT_CODES, Watch};
 
 /// Finds processes on this host that live but do not work, proves deadlocks, and acts on them when told to.
@@ -31,6 +32,10 @@ pub(crate) struct Asked {
     /// Ask Java virtual machines that seem stuck for a thread dump
     #[arg(long, conflicts_with = "replay")]
     pub(crate) ask_runtimes: bool,
+
+    /// Look at the processes of this name all the time, `*` stands for any characters; repeatable
+    #[arg(long, value_name = "COMM", value_parser = |name: &str| Glob::new(name))]
+    pub(crate) study: Vec<Glob>,
 
     /// Tell every change of every process's state, also between working and idle
     #[arg(long)]

@@ -32,6 +32,7 @@ fn watch(asked: &Asked) -> anyhow::Result<()> {
     let gadget = Pathologist::builder()
         .restartable(restartable)
         .ask_runtimes(asked.ask_runtimes.then_some(ASK))
+        .studied(asked.study.clone())
         .every_state(asked.all)
         .build()?;
     let program = Program { name: NAME, gadget, tongue: say::Findings::default() };

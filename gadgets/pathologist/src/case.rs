@@ -2,6 +2,7 @@
 
 use gadget_core::{ProcessId, Timestamp, Wait};
 
+use crate::behaviour::Behaviour;
 use crate::evidence::{Finding, Reported, Verdict};
 use crate::look::Look;
 use crate::state::{EvidenceKind, State};
@@ -24,6 +25,8 @@ pub(crate) struct Case {
     pub(crate) watched: bool,
     /// When that was first asked.
     pub(crate) asked: Option<Timestamp>,
+    /// What it does, if it is looked at all the time.
+    pub(crate) studied: Option<Box<Behaviour>>,
     /// Its runtime is to be asked since then.
     pub(crate) question: Option<Timestamp>,
     /// What was stated last, and when.

@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gadget_core::Glob;
+
+use gadget_forest::ForestError;
+
+use crate::behaviour::BehaviourModel;
 use crate::pathologist::Pathologist;
 
 /// How long what has to hold, and what may follow from it.
@@ -36,6 +41,9 @@ pub struct PathologistSettings {
     /// machine stops its threads for a moment to answer. From 1 min to a day; it takes a provider that asks those who are
     /// watched. One that has named a deadlock is asked again until it is proved or denied.
     pub ask_runtimes: Option<Duration>,
+    /// Processes, by patterns of their names (`comm`), that are looked at all the time, so that their behaviour can be
+    /// compared with what it was. Default none: each costs what a suspect costs.
+    pub studied: Vec<Glob>,
     /// Whether every change of every process's state is stated, working and idle included. Default false: a host changes
     /// all the time.
     pub every_state: bool,
@@ -56,6 +64,7 @@ impl Default for PathologistSettings {
             unanswered: secs(60),
             uninterruptible: secs(120),
             ask_runtimes: None,
+            studied: Vec::new(),
             every_state: false,
         }
     }
@@ -75,6 +84,9 @@ pub enum PathologistError {
         /// What would have been accepted.
         expected: &'static str,
     },
+    /// The model cannot be used.
+    #[error("cannot use the model")]
+    Model(#[from] ForestError),
 }
 
 impl PathologistSettings {
@@ -109,6 +121,8 @@ impl PathologistSettings {
 #[derive(Clone, Debug, Default)]
 pub struct PathologistBuilder {
     settings: PathologistSettings,
+    model: Option<Vec<u8>>,
+    rules_only: bool,
 }
 
 macro_rules! setters {
@@ -135,6 +149,7 @@ impl PathologistBuilder {
         unanswered: Duration,
         uninterruptible: Duration,
         ask_runtimes: Option<Duration>,
+        studied: Vec<Glob>,
         every_state: bool,
     }
 
@@ -145,13 +160,33 @@ impl PathologistBuilder {
         self
     }
 
+    /// Judges behaviour by this model instead of the one that ships with the crate: bytes that training wrote.
+    #[must_use]
+    pub fn model(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.model = Some(bytes.into());
+        self
+    }
+
+    /// Judges by evidence 1 to 6 alone, without a trained model.
+    #[must_use]
+    pub fn rules_only(mut self) -> Self {
+        self.rules_only = true;
+        self
+    }
+
     /// Checks the settings and makes the Pathologist.
     ///
     /// # Errors
-    /// [`PathologistError::OutOfRange`] names the setting that cannot be.
+    /// [`PathologistError::OutOfRange`] names the setting that cannot be, [`PathologistError::Model`] is for a model that
+    /// was given and cannot be used.
     pub fn build(self) -> Result<Pathologist, PathologistError> {
         self.settings.check()?;
-        Ok(Pathologist::new(self.settings))
+        let model = match (&self.model, self.rules_only) {
+            (_, true) => None,
+            (Some(bytes), false) => Some(BehaviourModel::read(bytes)?),
+            (None, false) => BehaviourModel::shipped(),
+        };
+        Ok(Pathologist::new(self.settings, model))
     }
 }
 

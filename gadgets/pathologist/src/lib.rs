@@ -14,6 +14,7 @@
 //! # Ok::<(), gadget_pathologist::PathologistError>(())
 //! ```
 
+pub mod behaviour;
 mod case;
 mod config;
 mod evidence;
@@ -24,6 +25,8 @@ mod plan;
 mod roster;
 mod runtimes;
 mod state;
+#[cfg(feature = "train")]
+pub mod train;
 mod treatment;
 
 pub use config::{PathologistBuilder, PathologistError, PathologistSettings};

@@ -8,15 +8,16 @@ use gadget_core::{
     Timestamp, World,
 };
 
+use crate::behaviour::{ADVISES, Behaviour, BehaviourModel};
 use crate::case::Case;
 use crate::config::{PathologistBuilder, PathologistSettings};
-use crate::evidence::{Peers, Reported, Scene};
+use crate::evidence::{Finding, Peers, Reported, Scene, Verdict};
 use crate::graph::LockGraph;
 use crate::look::Look;
 use crate::plan::{assessment, by_usage, is_service, plan};
 use crate::roster::Roster;
 use crate::runtimes::Runtimes;
-use crate::state::State;
+use crate::state::{EvidenceKind, State};
 
 /// The most processes that are looked at closely at once; what comes beyond is counted.
 const MOST_CASES: usize = 1_024;
@@ -33,6 +34,7 @@ const KEPT: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Pathologist {
     settings: PathologistSettings,
+    model: Option<BehaviourModel>,
     roster: Roster,
     /// By id: the order in which they are judged must be that of the signals alone.
     cases: BTreeMap<ProcessId, Case>,
@@ -53,9 +55,10 @@ impl Pathologist {
         PathologistBuilder::default()
     }
 
-    pub(crate) fn new(settings: PathologistSettings) -> Self {
+    pub(crate) fn new(settings: PathologistSettings, model: Option<BehaviourModel>) -> Self {
         Self {
             settings,
+            model,
             roster: Roster::default(),
             cases: BTreeMap::new(),
             peers: Peers::default(),
@@ -116,6 +119,9 @@ impl Pathologist {
                 Some(before) if at > before.at => {
                     let look = before.next(at, threads);
                     peers.learn(before, &look);
+                    if let Some(behaviour) = &mut case.studied {
+                        behaviour.look(before, &look);
+                    }
                     Some(look)
                 }
                 Some(_) => None,
@@ -152,6 +158,12 @@ impl Pathologist {
                 }
             }
             Reading::Threads(threads) => self.take_look(id, signal.at, threads),
+            Reading::Syscalls(calls) => {
+                let case = self.cases.get_mut(&id);
+                if let Some(behaviour) = case.and_then(|case| case.studied.as_mut()) {
+                    behaviour.call(calls);
+                }
+            }
             Reading::RuntimeReport(report) => {
                 let at = signal.at;
                 if let Some(every) = self.settings.ask_runtimes {
@@ -164,8 +176,17 @@ impl Pathologist {
                     self.fresh = true;
                 }
             }
-            Reading::ProcessIdentity(identity) if identity.runtime == Runtime::Jvm => {
-                self.runtimes.seen(id, signal.at);
+            Reading::ProcessIdentity(identity) => {
+                if identity.runtime == Runtime::Jvm {
+                    self.runtimes.seen(id, signal.at);
+                }
+                let studied = self.settings.studied.iter().any(|name| name.matches(&identity.comm));
+                if studied
+                    && !identity.kernel_thread
+                    && let Some(case) = self.case(id)
+                {
+                    case.studied.get_or_insert_default();
+                }
             }
             Reading::Gone | Reading::Exited(_) => {
                 self.runtimes.gone(id);
@@ -216,9 +237,12 @@ impl Pathologist {
                 .map_or(Runtime::Native, |identity| identity.runtime),
             settings: &self.settings,
         };
-        let (verdict, at) = (scene.judge(), look.at);
+        let (mut verdict, at) = (scene.judge(), look.at);
         let apart = self.settings.apart;
         if let Some(case) = self.cases.get_mut(&id) {
+            if let (Some(model), Some(behaviour)) = (&self.model, &mut case.studied) {
+                advise(model, behaviour, id, at, &mut verdict);
+            }
             case.verdict = verdict;
             case.fresh = false;
             let mut treatment = case.treatment;
@@ -272,6 +296,7 @@ impl Pathologist {
             let linked = linked.contains(id);
             let asked = *case.asked.get_or_insert(now);
             let wanted = match case.look {
+                _ if case.studied.is_some() => true,
                 Some(_) => {
                     case.verdict.suspect
                         || case.treatment.is_under_way()
@@ -301,6 +326,38 @@ impl Pathologist {
             }
             // The next look, should there be one, tells what has changed since this one.
             wanted || linked || case.look.as_ref().is_some_and(|look| now.since(look.at) <= KEPT)
+        });
+    }
+}
+
+/// Asks the model about a process of which nothing stronger is known.
+fn advise(
+    model: &BehaviourModel,
+    behaviour: &mut Behaviour,
+    id: ProcessId,
+    at: Timestamp,
+    verdict: &mut Verdict,
+) {
+    let Some(row) = behaviour.row() else { return };
+    let (state, stuck) = model.judge(&row);
+    let settled = !matches!(verdict.state, State::Working | State::Idle | State::Unknown);
+    if stuck < ADVISES {
+        if !settled {
+            behaviour.was_well(&row);
+        }
+        return;
+    }
+    if !settled && state == State::Stuck {
+        verdict.state = State::Stuck;
+        verdict.probability = stuck;
+        verdict.finding = Some(Finding {
+            kind: EvidenceKind::Behaviour,
+            still: at,
+            held: Duration::ZERO,
+            sure: false,
+            members: 0,
+            target: id,
+            statement: "it behaves as stuck processes do; nothing proves it".to_owned(),
         });
     }
 }

@@ -5,7 +5,7 @@ mod host;
 use std::time::Duration;
 
 use gadget_core::{
-    Agent, Change, ManualClock, MonitorWait, Policy, Rehearsal, Runtime, RuntimeReport, Step,
+    Agent, Change, Glob, ManualClock, MonitorWait, Policy, Rehearsal, Runtime, RuntimeReport, Step,
     StepKind, Subject, Timestamp, Wait,
 };
 use gadget_pathologist::Pathologist;
@@ -141,6 +141,23 @@ fn the_owner_of_a_shared_lock_is_looked_at_as_well() {
     );
     host.run(120, 300);
     assert_eq!(host.watched.len(), 1, "it cannot be looked at");
+}
+
+#[test]
+fn behaviour_may_advise_and_leads_to_no_step() {
+    let watch = |pathologist: gadget_pathologist::PathologistBuilder| {
+        let mut actor = Actor::new(10, "app", vec![thread(10, futex(1)), thread(11, futex(2))]);
+        // With a thread that was not looked at nothing holds of all.
+        actor.threads.left_out = 1;
+        let mut host = Host::new(pathologist.build().unwrap(), vec![actor]);
+        host.run(0, 300);
+        assert_eq!(host.steps(), []);
+        host.stated.iter().map(|(_, said)| (said.class.to_string(), said.evidence[0].1)).next()
+    };
+    let studied = || Pathologist::builder().studied(vec![Glob::new("ap*").unwrap()]);
+    assert_eq!(watch(studied()), Some(("stuck".to_owned(), 7.0)));
+    assert_eq!(watch(studied().rules_only()), None);
+    assert_eq!(watch(Pathologist::builder()), None);
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod convert;
 
 pub use calibrate::{Reliability, brier, isotonic, reliability};
 pub use convert::{ConvertError, Trained, flatten};
+/// What grows them, for comparing with it.
+pub use smartcore;
 
 use smartcore::ensemble::random_forest_classifier::{
     RandomForestClassifier, RandomForestClassifierParameters,

@@ -1,4 +1,4 @@
-use smartcore::linalg::basic::matrix::DenseMatrix;
+use gadget_forest::train::smartcore::linalg::basic::matrix::DenseMatrix;
 
 use super::*;
 use crate::features::FEATURES;

@@ -6,6 +6,7 @@ use gadget_core::{Futex, Runtime, Wait};
 
 use super::{Finding, Scene};
 use crate::graph::{Lock, TimeOfDay, push_queued};
+use crate::look::Look;
 use crate::state::EvidenceKind;
 
 /// The most threads that the sentence names.
@@ -102,6 +103,20 @@ impl Scene<'_> {
             None => futex.private,
         }
     }
+}
+
+/// A timer, a handler or another process may wake one of its threads.
+pub(crate) fn may_be_woken(look: &Look) -> bool {
+    let wakers = look.threads.wakers;
+    let handlers = wakers.caught.unwrap_or_default() & !WAKE_NOBODY & !INTERRUPT;
+    let shared = |wait: &Wait| match wait {
+        Wait::Futex(futex) => !futex.private && futex.joins.is_none() && futex.lock.is_none(),
+        _ => false,
+    };
+    wakers.signal_timers == Some(true)
+        || wakers.io_uring == Some(true)
+        || handlers != 0
+        || look.iter().any(|(thread, _)| shared(&thread.wait))
 }
 
 struct Awaits<'a>(&'a Futex);

@@ -26,7 +26,7 @@ const COLLECTORS: [&str; 12] = [
     ".NET BGC",
 ];
 
-fn is_collector(name: &str) -> bool {
+pub(crate) fn is_collector(name: &str) -> bool {
     COLLECTORS.iter().any(|collector| name.starts_with(collector))
 }
 

@@ -21,8 +21,10 @@ use crate::graph::LockGraph;
 use crate::look::Look;
 use crate::state::{EvidenceKind, State};
 
+pub(crate) use closed::may_be_woken;
+pub(crate) use collecting::is_collector;
 pub(crate) use report::Reported;
-pub(crate) use unanswered::Peers;
+pub(crate) use unanswered::{Peers, outstanding};
 
 /// Share of one processor from which on a process works.
 pub(crate) const WORKS: f64 = 0.01;

@@ -55,7 +55,7 @@ impl Peers {
 }
 
 /// The peer that this thread has asked and waits for, and how long ago it asked.
-fn outstanding(thread: &Thread) -> Option<(SocketAddr, Duration)> {
+pub(crate) fn outstanding(thread: &Thread) -> Option<(SocketAddr, Duration)> {
     match thread.wait {
         Wait::Peer(Peer { address: Some(address), sent: Some(sent), received, timed: false })
             if received.is_none_or(|received| sent < received) =>
