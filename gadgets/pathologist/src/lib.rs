@@ -19,6 +19,7 @@ mod case;
 mod config;
 mod evidence;
 mod graph;
+mod judge;
 mod look;
 mod pathologist;
 mod plan;

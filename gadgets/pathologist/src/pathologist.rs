@@ -8,21 +8,18 @@ use gadget_core::{
     Timestamp, World,
 };
 
-use crate::behaviour::{ADVISES, Behaviour, BehaviourModel};
+use crate::behaviour::BehaviourModel;
 use crate::case::Case;
 use crate::config::{PathologistBuilder, PathologistSettings};
-use crate::evidence::{Finding, Peers, Reported, Scene, Verdict};
-use crate::graph::LockGraph;
+use crate::evidence::{Peers, Reported};
 use crate::look::Look;
 use crate::plan::{assessment, by_usage, is_service, plan};
 use crate::roster::Roster;
 use crate::runtimes::Runtimes;
-use crate::state::{EvidenceKind, State};
+use crate::state::State;
 
 /// The most processes that are looked at closely at once; what comes beyond is counted.
 const MOST_CASES: usize = 1_024;
-/// The most processes that are judged together because they share locks.
-const MOST_TOGETHER: usize = 64;
 /// What has not changed is stated again after this many looks.
 const REPEAT: u32 = 6;
 /// A look that is older by this many than the latest should be is no ground to act on.
@@ -33,12 +30,12 @@ const KEPT: Duration = Duration::from_secs(120);
 /// Finds processes that live but do not work.
 #[derive(Clone, Debug)]
 pub struct Pathologist {
-    settings: PathologistSettings,
-    model: Option<BehaviourModel>,
+    pub(crate) settings: PathologistSettings,
+    pub(crate) model: Option<BehaviourModel>,
     roster: Roster,
     /// By id: the order in which they are judged must be that of the signals alone.
-    cases: BTreeMap<ProcessId, Case>,
-    peers: Peers,
+    pub(crate) cases: BTreeMap<ProcessId, Case>,
+    pub(crate) peers: Peers,
     runtimes: Runtimes,
     /// States by usage that are to be told.
     news: Vec<(ProcessId, State)>,
@@ -104,7 +101,7 @@ impl Pathologist {
         self.refused + self.roster.refused
     }
 
-    fn case(&mut self, id: ProcessId) -> Option<&mut Case> {
+    pub(crate) fn case(&mut self, id: ProcessId) -> Option<&mut Case> {
         if self.cases.len() >= MOST_CASES && !self.cases.contains_key(&id) {
             self.refused += 1;
             return None;
@@ -199,79 +196,6 @@ impl Pathologist {
         }
     }
 
-    /// The process with those that it shares locks with, and those that they do.
-    fn together(&self, id: ProcessId) -> Vec<ProcessId> {
-        let mut together = vec![id];
-        let mut at = 0;
-        while let Some(case) = together.get(at).and_then(|id| self.cases.get(id)) {
-            for link in &case.links {
-                if together.len() < MOST_TOGETHER && !together.contains(link) {
-                    together.push(*link);
-                }
-            }
-            at += 1;
-        }
-        together
-    }
-
-    fn judge(&mut self, id: ProcessId, world: &World) {
-        let together = self.together(id);
-        let group: Vec<(ProcessId, &Look)> = together
-            .iter()
-            .filter_map(|id| Some((*id, self.cases.get(id)?.look.as_ref()?)))
-            .collect();
-        let Some(case) = self.cases.get(&id) else { return };
-        let Some(look) = &case.look else { return };
-        let graph = LockGraph::of_all(group.iter().map(|(id, look)| (*id, &look.threads)));
-        let scene = Scene {
-            process: id,
-            look,
-            group: &group,
-            graph: &graph,
-            reported: case.reported.as_ref(),
-            peers: &self.peers,
-            survived: case.treatment.survived,
-            runtime: world
-                .process(id)
-                .and_then(|process| process.identity.as_ref())
-                .map_or(Runtime::Native, |identity| identity.runtime),
-            settings: &self.settings,
-        };
-        let (mut verdict, at) = (scene.judge(), look.at);
-        let apart = self.settings.apart;
-        if let Some(case) = self.cases.get_mut(&id) {
-            if let (Some(model), Some(behaviour)) = (&self.model, &mut case.studied) {
-                advise(model, behaviour, id, at, &mut verdict);
-            }
-            case.verdict = verdict;
-            case.fresh = false;
-            let mut treatment = case.treatment;
-            treatment.look(at, case.proof(), apart);
-            case.treatment = treatment;
-        }
-    }
-
-    /// Judges whatever was seen since the last time, and those who share locks with it.
-    fn judge_fresh(&mut self, world: &World) {
-        let due: Vec<ProcessId> = self
-            .cases
-            .iter()
-            .filter(|(_, case)| case.look.is_some() && (case.fresh || !case.links.is_empty()))
-            .map(|(&id, _)| id)
-            .collect();
-        for id in due {
-            self.judge(id, world);
-        }
-        // Those who hold what others wait for have to be seen too.
-        let linked: Vec<ProcessId> =
-            self.cases.values().flat_map(|case| case.links.iter().copied()).collect();
-        for id in linked {
-            if !self.cases.contains_key(&id) {
-                self.case(id);
-            }
-        }
-    }
-
     fn speak(&mut self, now: Timestamp, world: &World, plans: &mut Plans) {
         let settings = &self.settings;
         let linked: Vec<ProcessId> =
@@ -326,38 +250,6 @@ impl Pathologist {
             }
             // The next look, should there be one, tells what has changed since this one.
             wanted || linked || case.look.as_ref().is_some_and(|look| now.since(look.at) <= KEPT)
-        });
-    }
-}
-
-/// Asks the model about a process of which nothing stronger is known.
-fn advise(
-    model: &BehaviourModel,
-    behaviour: &mut Behaviour,
-    id: ProcessId,
-    at: Timestamp,
-    verdict: &mut Verdict,
-) {
-    let Some(row) = behaviour.row() else { return };
-    let (state, stuck) = model.judge(&row);
-    let settled = !matches!(verdict.state, State::Working | State::Idle | State::Unknown);
-    if stuck < ADVISES {
-        if !settled {
-            behaviour.was_well(&row);
-        }
-        return;
-    }
-    if !settled && state == State::Stuck {
-        verdict.state = State::Stuck;
-        verdict.probability = stuck;
-        verdict.finding = Some(Finding {
-            kind: EvidenceKind::Behaviour,
-            still: at,
-            held: Duration::ZERO,
-            sure: false,
-            members: 0,
-            target: id,
-            statement: "it behaves as stuck processes do; nothing proves it".to_owned(),
         });
     }
 }
