@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     /// The first look from which on it was seen to wait for the same lock of the same owner, at each look; it may have run
     /// in between.
     pub(crate) same: Timestamp,
+    /// The first look from which on it was found running, or ready to, at each look.
+    pub(crate) running: Timestamp,
     /// CPU time over that time.
     pub(crate) ran: Duration,
     /// CPU time and time on a run queue over that time: what it wanted of a processor.
@@ -112,7 +114,7 @@ impl Look {
 
 impl Seen {
     const fn first(at: Timestamp) -> Self {
-        Self { still: at, same: at, ran: Duration::ZERO, wanted: Duration::ZERO }
+        Self { still: at, same: at, running: at, ran: Duration::ZERO, wanted: Duration::ZERO }
     }
 
     fn next(self, at: Timestamp, before: &Thread, now: &Thread, carried: bool) -> Self {
@@ -125,11 +127,16 @@ impl Seen {
             && (before.since.is_none() || now.since.is_none() || before.since == now.since);
         Self {
             still: if froze && alike(&before.wait, &now.wait) { self.still } else { at },
+            running: if runs(before) && runs(now) { self.running } else { at },
             same: if same_lock(&before.wait, &now.wait) { self.same } else { at },
             ran: ran + earlier.0,
             wanted: wanted + earlier.1,
         }
     }
+}
+
+fn runs(thread: &Thread) -> bool {
+    matches!(thread.wait, Wait::Running)
 }
 
 /// They wait for the same thing, as far as a thread that has not run can tell.

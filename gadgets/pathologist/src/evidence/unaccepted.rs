@@ -27,10 +27,14 @@ impl Scene<'_> {
             look.at.since(still) >= self.settings.apart
                 && look.iter().any(|(thread, _)| !is_ready(&thread.wait))
         });
+        // On a busy host the time on a run queue is told late: one that was found running each time spins as well.
         let spinning = look.over.filter(|over| *over >= LEAST).and_then(|over| {
-            look.iter()
-                .filter(|(thread, _)| matches!(thread.wait, Wait::Running))
-                .find(|(_, seen)| seen.wanted.as_secs_f64() >= SPINS * over.as_secs_f64())
+            look.iter().filter(|(thread, _)| matches!(thread.wait, Wait::Running)).find(
+                |(_, seen)| {
+                    seen.wanted.as_secs_f64() >= SPINS * over.as_secs_f64()
+                        || look.at.since(seen.running) >= 2 * self.settings.apart
+                },
+            )
         });
         let why = match spinning {
             Some((thread, _)) => format!("thread {} spins", thread.tid),
@@ -128,5 +132,22 @@ mod tests {
         stage.look_at(0);
         stage.thread_mut(10).cpu += Duration::from_secs(3);
         assert_eq!(stage.look_at(10).finding, None);
+        stage.thread_mut(10).cpu += Duration::from_secs(3);
+        stage.thread_mut(10).wait = Wait::Files { timed: false };
+        assert_eq!(stage.look_at(20).finding, None);
+    }
+
+    #[test]
+    fn one_that_runs_at_every_look_spins_whatever_the_scheduler_counts() {
+        let mut stage = Stage::new(|stage| {
+            stage.thread(10, Wait::Running);
+            stage.clients(3, 40);
+        });
+        for second in [0, 5, 10, 15] {
+            assert_eq!(stage.look_at(second).finding, None);
+            stage.thread_mut(10).cpu += Duration::from_millis(100);
+            stage.thread_mut(10).slices += 1;
+        }
+        assert_eq!(stage.look_at(20).finding.unwrap().kind, EvidenceKind::Unaccepted);
     }
 }
