@@ -19,7 +19,7 @@ const MOST_IDS: usize = 4 << 20;
 /// Process ids in one entry of the map (`struct targets`).
 const IDS_PER_ENTRY: usize = 4;
 
-/// How many process ids there can be, from `/proc/sys/kernel/pid_max`: with two bytes for each, a table of 64 KiB where it is
+/// How many process ids there can be now, from `/proc/sys/kernel/pid_max`: with two bytes for each, a table of 64 KiB where it is
 /// 32,768 and of 8 MiB where it is as large as it can be.
 pub(super) fn process_ids() -> Result<usize, SignalError> {
     let text = fs::read_to_string(PID_MAX)

@@ -30,6 +30,13 @@ impl Caller {
 
     /// `does` is Perl; `None`, and a line that says so, without it.
     pub(crate) fn new(does: &str) -> Option<Self> {
+        let mut caller = Self::begin(does)?;
+        caller.answer();
+        Some(caller)
+    }
+
+    /// The same, not yet ready for [`go`](Self::go): there is one more [`answer`](Self::answer) to come.
+    pub(crate) fn begin(does: &str) -> Option<Self> {
         let script = format!(
             "$| = 1; print qq(\\n); while (sysread(STDIN, $_, 1)) {{ {does}; print qq(\\n) }}"
         );
@@ -44,12 +51,11 @@ impl Caller {
         };
         let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let id = identity(child.id());
-        let mut caller = Self { process: Process(child), to, from: BufReader::new(from), id };
-        caller.answer();
-        Some(caller)
+        Some(Self { process: Process(child), to, from: BufReader::new(from), id })
     }
 
-    fn answer(&mut self) {
+    /// Waits until it has done what it was told.
+    pub(crate) fn answer(&mut self) {
         self.from.read_line(&mut String::new()).unwrap();
         // Back in its read when it sleeps.
         let stat = format!("/proc/{}/stat", self.id.pid);

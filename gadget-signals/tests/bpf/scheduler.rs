@@ -94,28 +94,41 @@ fn a_group_with_more_busy_tasks_than_processors_waits_for_them() {
         assert!(watch.follow(asked).unwrap());
     }
     let busy = "while :; do :; done";
-    let mut measure = |script: &str| {
+    let millisecond = Latencies::bucket(Duration::from_millis(1));
+    // For as long as it takes until there were so many delays of a millisecond: a busy host gives slices seldom.
+    let mut measure = |script: &str, delays: u32| {
         let mut load = group.run(&format!("exec taskset -c 0 sh -c '{script}'"));
         std::thread::sleep(Duration::from_millis(100));
         sample(&mut watch);
-        std::thread::sleep(Duration::from_millis(400));
-        let signals = sample(&mut watch);
+        let (mut long, mut waited, mut over) = (0, Duration::ZERO, Duration::ZERO);
+        let mut involuntary = 0;
+        while over < Duration::from_millis(400) || long < delays && over < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(200));
+            let signals = sample(&mut watch);
+            let found = [subject, root, nobody].map(|asked| of(&signals, asked).unwrap());
+            assert!(
+                found[1].involuntary >= found[0].involuntary,
+                "what is below counts: {found:?}"
+            );
+            assert!(found[1].voluntary > 0, "others run on this host");
+            assert_eq!((found[2].voluntary, found[2].run_queue.count()), (0, 0));
+            long += from(&found[0].run_queue, millisecond);
+            waited += sum(&found[0].run_queue);
+            over += found[0].over;
+            involuntary += found[0].involuntary;
+        }
         // It ends with its standard input, and so do its children.
         drop(load.0.stdin.take());
         load.0.wait().unwrap();
-        let found = [subject, root, nobody].map(|asked| of(&signals, asked).unwrap());
-        assert!(found[1].involuntary >= found[0].involuntary, "what is below counts: {found:?}");
-        assert!(found[1].voluntary > 0, "others run on this host");
-        assert_eq!((found[2].voluntary, found[2].run_queue.count()), (0, 0));
-        found[0]
+        (waited.as_secs_f64() / over.as_secs_f64(), long, involuntary)
     };
     let end = "read end; kill $one $two $three";
-    let alone = measure(&format!("{busy} & one=$!; two= three=; {end}"));
-    let crowd = measure(&format!("{busy} & one=$!; {busy} & two=$!; {busy} & three=$!; {end}"));
+    let (alone, ..) = measure(&format!("{busy} & one=$!; two= three=; {end}"), 0);
+    let crowd = format!("{busy} & one=$!; {busy} & two=$!; {busy} & three=$!; {end}");
+    let (crowd, long, involuntary) = measure(&crowd, 30);
     // Two of three wait at any time; one alone waits for others on this host at most all the time.
-    assert!(sum(&crowd.run_queue) > sum(&alone.run_queue), "{crowd:?} {alone:?}");
-    let millisecond = Latencies::bucket(Duration::from_millis(1));
-    assert!(from(&crowd.run_queue, millisecond) >= 10 && crowd.involuntary >= 10, "{crowd:?}");
+    assert!(crowd > alone, "{crowd} s of waiting a second, and alone {alone}");
+    assert!(long >= 30 && involuntary >= 30, "{long} long delays, {involuntary} times preempted");
     assert_eq!(watch.following(), (0, 3));
 }
 

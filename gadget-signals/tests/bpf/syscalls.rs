@@ -138,7 +138,7 @@ fn a_stranger_with_the_id_of_one_that_ended_is_not_counted() {
             println!("SKIPPED: cannot choose a process id: {error}");
             return;
         }
-        let Some(next) = Caller::making_calls("syscall(110) for 1..5000") else { return };
+        let Some(next) = Caller::begin("syscall(110) for 1..5000") else { return };
         if next.id.pid == id.pid {
             stranger = Some(next);
             break;
@@ -148,6 +148,7 @@ fn a_stranger_with_the_id_of_one_that_ended_is_not_counted() {
         println!("SKIPPED: others took the process id each time");
         return;
     };
+    stranger.answer();
     stranger.go();
     let calls = of(&sample(&mut profile), id).expect("what it did before its end is told");
     assert_eq!(count(&calls, GETPPID), 300);

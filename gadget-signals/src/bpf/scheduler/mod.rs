@@ -58,7 +58,6 @@ impl SchedulerWatch {
         kernel.needs_tracepoints(TRACEPOINTS)?;
         kernel.needs_host_namespaces()?;
         let settings = Settings {
-            ids: targets::process_ids()?,
             by_memory_controller: layout.is_some_and(|it| it.version() == CgroupVersion::V1),
             has_prev_state: kernel.arguments_of(SWITCH).is_some_and(|count| count >= 4),
         };

@@ -23,7 +23,6 @@ record! {
 
 /// What the programs are told.
 pub(super) struct Settings {
-    pub(super) ids: usize,
     pub(super) by_memory_controller: bool,
     pub(super) has_prev_state: bool,
 }
@@ -43,6 +42,7 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(settings: &Settings) -> Result<Self, SignalError> {
+        let ids = targets::process_ids()?;
         let programs = Programs::load(
             NAME,
             SchedulerSkelBuilder::default(),
@@ -51,10 +51,10 @@ impl Running {
                     constants.by_memory_controller = settings.by_memory_controller;
                     constants.has_prev_state = settings.has_prev_state;
                 }
-                targets::resize(&mut open.maps.targets, settings.ids)
+                targets::resize(&mut open.maps.targets, ids)
             },
         )?;
-        let table = TargetTable::of(&programs.skeleton().maps.targets, settings.ids, NAME)?;
+        let table = TargetTable::of(&programs.skeleton().maps.targets, ids, NAME)?;
         Ok(Self { table, programs })
     }
 

@@ -48,7 +48,6 @@ const COMPAT_FLAGS: u64 = if cfg!(target_arch = "aarch64") { 1 << 22 } else { 0 
 ///   takes the kernel's slower path; counting itself is the smaller part. To begin, programs are loaded: 10 to 20 ms of CPU.
 /// - Source: `sys_enter`, `sys_exit`, `sched_process_exit`; without BPF there is none that costs less than the process itself.
 pub struct SyscallProfile {
-    ids: usize,
     timed: bool,
     seats: Seats<ProcessId, Box<Told>>,
     /// While somebody asks.
@@ -81,7 +80,6 @@ impl SyscallProfile {
         kernel.needs_tracepoints(TRACEPOINTS)?;
         kernel.needs_host_namespaces()?;
         Ok(Self {
-            ids: targets::process_ids()?,
             timed: false,
             seats: Seats::new(TARGETS),
             running: None,
@@ -136,7 +134,7 @@ impl SyscallProfile {
     fn begin(&mut self, id: ProcessId, named: Option<Instant>) -> Result<bool, SignalError> {
         let Some(index) = self.seats.free() else { return Ok(false) };
         if self.running.is_none() {
-            self.running = Some(Running::start(self.ids, self.timed)?);
+            self.running = Some(Running::start(self.timed)?);
         }
         let Some(running) = &self.running else { return Ok(false) };
         let lives = running.table.set(id, targets::number(index));
@@ -236,7 +234,8 @@ impl SignalProvider for SyscallProfile {
 }
 
 impl Running {
-    fn start(ids: usize, timed: bool) -> Result<Self, SignalError> {
+    fn start(timed: bool) -> Result<Self, SignalError> {
+        let ids = targets::process_ids()?;
         let programs = Programs::load(
             NAME,
             SyscallsSkelBuilder::default(),
