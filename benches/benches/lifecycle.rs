@@ -22,6 +22,8 @@ const BUSY: usize = 4;
 /// What one reader made of them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
+    /// When it began to watch, since boot.
+    since: Duration,
     forks: u64,
     /// Exits of whom the fork was seen.
     matched: u64,
@@ -31,6 +33,12 @@ struct Seen {
     cpu: Duration,
     /// In the kernel, for each event, where that was measured.
     in_kernel: Option<Duration>,
+}
+
+impl Seen {
+    fn now() -> Self {
+        Self { since: since_boot(), ..Self::default() }
+    }
 }
 
 fn main() -> Result<()> {
@@ -143,7 +151,9 @@ fn drain(watch: &mut LifecycleWatch, living: &mut Living, seen: &mut Seen) -> Re
         let change = match event.change {
             ProcessChange::Forked => Some(true),
             // One that is older than the watch has no fork in it.
-            ProcessChange::Exited(exit) if exit.lifetime > Duration::from_secs(5) => None,
+            ProcessChange::Exited(exit) if event.at.saturating_sub(exit.lifetime) < seen.since => {
+                None
+            }
             ProcessChange::Exited(_) => Some(false),
             _ => None,
         };
@@ -153,7 +163,7 @@ fn drain(watch: &mut LifecycleWatch, living: &mut Living, seen: &mut Seen) -> Re
 }
 
 fn on_a_timer(mut watch: LifecycleWatch, over: &AtomicBool) -> Result<Seen> {
-    let (mut living, mut seen) = (Living::default(), Seen::default());
+    let (mut living, mut seen) = (Living::default(), Seen::now());
     let begun = thread_cpu();
     let mut signals = Signals::default();
     let mut apart = Duration::ZERO;
@@ -182,7 +192,7 @@ fn on_a_timer(mut watch: LifecycleWatch, over: &AtomicBool) -> Result<Seen> {
 }
 
 fn when_woken(mut watch: LifecycleWatch, over: &AtomicBool) -> Result<Seen> {
-    let (mut living, mut seen) = (Living::default(), Seen::default());
+    let (mut living, mut seen) = (Living::default(), Seen::now());
     let begun = thread_cpu();
     while !over.load(Ordering::Relaxed) {
         watch.wait_for_event(Duration::from_millis(100))?;
@@ -193,7 +203,7 @@ fn when_woken(mut watch: LifecycleWatch, over: &AtomicBool) -> Result<Seen> {
 }
 
 fn by_connector(mut connector: ProcConnector, over: &AtomicBool) -> Result<Seen> {
-    let (mut living, mut seen) = (Living::default(), Seen::default());
+    let (mut living, mut seen) = (Living::default(), Seen::now());
     let begun = thread_cpu();
     while !over.load(Ordering::Relaxed) {
         if !connector.ready(Duration::from_millis(100)) {
