@@ -23,7 +23,7 @@ pub(crate) struct Options {
 const HOST: &str = "host";
 
 /// What the tests start in a guest.
-const WITH: &str = "sleep,cat,dd,tail,head,true,false,ip,losetup,blkdiscard,perl";
+const WITH: &str = "sleep,cat,dd,tail,head,true,false,ip,losetup,blkdiscard,perl,taskset";
 
 /// Which provider a module of tests is about, where they are named otherwise.
 const NAMES: &[(&str, &str)] = &[

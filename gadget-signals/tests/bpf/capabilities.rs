@@ -36,10 +36,10 @@ fn the_capability_that_is_missing_is_named_and_files_take_over() {
         let error = TcpWatch::host().err().unwrap();
         assert!(matches!(error, SignalError::Missing { capability: "CAP_BPF", .. }), "{error}");
         let providers = KernelProviders::host();
-        assert!(!providers.missing.is_empty());
-        for line in &providers.missing {
-            assert!(line.ends_with("needs CAP_BPF"), "{line}");
-        }
+        let said = |needs| providers.missing.iter().filter(|it| it.ends_with(needs)).count();
+        // The fallback of the lifecycle is a socket that needs a capability of its own.
+        let (bpf, others) = (said("needs CAP_BPF"), said("needs CAP_NET_ADMIN"));
+        assert!(bpf >= 5 && bpf + others == providers.missing.len(), "{:?}", providers.missing);
         let names: Vec<_> = providers.chosen.iter().map(|it| it.provider.name()).collect();
         assert!(["host-io", "page-faults", "tcp", "oom-watch"].iter().all(|it| names.contains(it)));
         assert!(providers.chosen.iter().all(|it| !it.decided.starts_with("BPF")));
