@@ -1,7 +1,7 @@
 //! The tests of what touches a host, in a guest with a Debian kernel where only cgroup v2 exists.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -29,6 +29,9 @@ const PACKAGES: &[&str] = &["gadget-actions", "gadget-signals"];
 const WITH: &str =
     "sh,sleep,head,tail,cat,cp,seq,dd,true,false,nice,ionice,taskset,perl,gadget-signals/testdata";
 
+/// The compilers of the programs whose threads are looked at: the guest has none, so it is given the programs.
+const WAITS: &[(&str, &[&str])] = &[("gcc", &[]), ("musl-gcc", &["-static"])];
+
 /// One test after another, since they share one emulated processor. What asks for cgroup v1, a JVM, D-Bus or a file system to
 /// freeze has nothing to do there.
 const ARGS: &[&str] = &[
@@ -52,9 +55,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options, install: bool) -> Re
     let programs = executables(&String::from_utf8_lossy(&output.stdout));
     ensure!(!programs.is_empty(), "there are no test programs");
 
+    let mut with = WITH.to_owned();
+    for (compiler, flags) in WAITS {
+        let program = workspace.target.join(format!("waits-{compiler}"));
+        let mut compile = Command::new(compiler);
+        compile.args(["-O1", "-pthread", "gadget-signals/tests/programs/waits.c", "-o"]);
+        run::run(compile.arg(&program).args(*flags).current_dir(&workspace.root))?;
+        with = format!("{with},{}", program.display());
+    }
     let mut lab = workspace.cargo();
     lab.args(["run", "-q", "-p", "gadget-lab", "--", "vm", "--kernel", &options.kernel, "exec"]);
-    lab.args(programs).args(["--with", WITH, "--"]).args(ARGS).args(&options.args);
+    lab.args(programs).args(["--with", &with, "--"]).args(ARGS).args(&options.args);
     let (status, lines) = run::tee_status(&mut lab)?;
     let counts = lines.iter().filter_map(|line| Counts::parse(line)).sum::<Counts>();
     println!("\non Linux {} with cgroup v2 alone: {counts}", options.kernel);

@@ -85,6 +85,8 @@ const NEEDS: &[Need] = {
         // libFuzzer is C++.
         need(Fuzz, Program("c++"), Always, &["g++"]),
         need(Vm, Program("qemu-system-x86_64"), Always, &["qemu-system-x86"]),
+        // Of programs that the guest is given.
+        need(Vm, Program("musl-gcc"), Always, &["musl-tools"]),
         need(Clinic, Program("python3"), Always, &["python3"]),
         need(Clinic, Program("musl-gcc"), Always, &["musl-tools"]),
         need(RegenerateBpf, Program("clang"), Always, &["clang"]),
@@ -227,7 +229,10 @@ mod tests {
     fn a_bare_machine_is_told_every_package_of_its_purpose_and_of_no_other() {
         let build = missing(&[Purpose::Build], |_| false, |_| false);
         assert_eq!(build, ["gcc", "libc6-dev", "make", "pkg-config"]);
-        assert_eq!(missing(&[Purpose::Vm], |_| false, |_| false), ["qemu-system-x86"]);
+        assert_eq!(
+            missing(&[Purpose::Vm], |_| false, |_| false),
+            ["qemu-system-x86", "musl-tools"]
+        );
         assert_eq!(missing(&[Purpose::Clinic], |_| false, |_| false), ["python3", "musl-tools"]);
         assert_eq!(missing(&[Purpose::RegenerateBpf], |_| false, |_| false), ["clang"]);
     }

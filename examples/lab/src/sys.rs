@@ -1,7 +1,10 @@
-//! The few system calls that no safe wrapper covers: memory that is really given back, and ignoring `SIGTERM`.
+//! The few system calls that no safe wrapper covers: memory that is really given back, ignoring `SIGTERM`, and switching the
+//! loopback device on.
 #![allow(unsafe_code)]
 
 use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -89,6 +92,20 @@ impl Drop for Arena {
 pub(crate) fn ignore_term() {
     // SAFETY: SIG_IGN installs no handler, so no code of ours runs in a signal context.
     unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+}
+
+/// Switches the loopback device of this network namespace on, as whoever boots a system does.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: all of it is integers and arrays of them, of which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (into, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *into = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the kernel reads one `ifreq`, which is borrowed for the call, by a socket that is open.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn round_up(bytes: u64) -> usize {

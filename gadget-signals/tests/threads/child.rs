@@ -18,19 +18,28 @@ pub(crate) struct Program {
     pub(crate) said: Vec<String>,
 }
 
-/// Compiles `tests/programs/waits.c` with `compiler`, once; `None`, after saying why, where that is not there.
+/// `tests/programs/waits.c`, compiled with `compiler` once, or brought along on `PATH` as `waits-COMPILER`. `None`, after
+/// saying why, where neither is there.
 fn compiled(compiler: &str, flags: &[&str]) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let brought = std::env::split_paths(&folders).map(|it| it.join(format!("waits-{compiler}")));
+    if let Some(program) = brought.into_iter().find(|program| program.is_file()) {
+        return Some(program);
+    }
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let program = folder.join(format!("waits-{compiler}-{}", std::process::id()));
+    let new = folder.join(format!("waits-{compiler}-{}", std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/waits.c");
     let status = Command::new(compiler)
         .args(["-O1", "-Wall", "-Werror", "-pthread", "-o"])
-        .args([program.as_path(), source.as_path()])
+        .args([new.as_path(), source.as_path()])
         .args(flags)
         .status();
     match status {
         Ok(status) => {
             assert!(status.success(), "{compiler} refuses the program");
+            // Another test program may have made the same meanwhile.
+            let program = folder.join(format!("waits-{compiler}"));
+            std::fs::rename(new, &program).unwrap();
             Some(program)
         }
         Err(error) => {

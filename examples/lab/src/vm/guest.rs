@@ -44,6 +44,7 @@ fn live() -> anyhow::Result<()> {
         mount(kind, point, kind, MountFlags::empty(), None::<&std::ffi::CStr>)
             .with_context(|| format!("cannot mount {kind}"))?;
     }
+    crate::sys::loopback_up().context("cannot switch the loopback device on")?;
     let mut port = OpenOptions::new().read(true).write(true).open(PORT)?;
     let mut modes = tcgetattr(&port)?;
     modes.make_raw();

@@ -17,8 +17,8 @@ pub(super) struct Kernel {
 }
 
 /// For the virtio disk; `virtio_ring` first, since the others use it. Some kernels have all but the last built in. And for
-/// loop devices, which tests make.
-const MODULES: [&str; 7] = [
+/// loop devices, which tests make, and questions about sockets; nothing in the guest loads a module when it is needed.
+const MODULES: [&str; 9] = [
     "virtio_ring",
     "virtio",
     "virtio_pci_legacy_dev",
@@ -26,6 +26,8 @@ const MODULES: [&str; 7] = [
     "virtio_pci",
     "virtio_blk",
     "loop",
+    "inet_diag",
+    "tcp_diag",
 ];
 
 /// The newest `linux-image-<series>*-cloud-amd64` that apt offers, unpacked under `cache`.
