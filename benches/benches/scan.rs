@@ -33,9 +33,11 @@ fn main() -> Result<()> {
         }
     }
     let mut opened = ours(Processes::detect()?.by_files().keep_open(0));
+    let mut shipped = ours(Processes::detect()?.by_files());
     let mut kept = Kept::open()?;
+    let (mut hands, mut ships) = (Vec::new(), Vec::new());
     let mut crates = Vec::new();
-    let mut crate_stats = Vec::new();
+    let (mut crate_pairs, mut crate_stats) = (Vec::new(), Vec::new());
     let (mut scans, mut opens, mut kepts) = (vec![Vec::new(); ways.len()], Vec::new(), Vec::new());
     let mut count = 0;
     for round in 0..=ROUNDS {
@@ -48,8 +50,11 @@ fn main() -> Result<()> {
             }
         };
         measure(&mut crates, &mut all_by_crate);
+        measure(&mut crate_pairs, &mut pairs_by_crate);
         measure(&mut crate_stats, &mut stats_by_crate);
+        measure(&mut hands, &mut all_by_hand);
         measure(&mut opens, &mut opened);
+        measure(&mut ships, &mut shipped);
         measure(&mut kepts, &mut || kept.read());
         for ((_, scan), spent) in ways.iter_mut().zip(&mut scans) {
             // As often as they are cheap: neighbours disturb each of them.
@@ -82,12 +87,18 @@ fn main() -> Result<()> {
         let unit = format!("of {read} processes");
         print(&format!("scan/{name}_allocations"), calls as f64, &unit, Limit::AtMost(0.0), "");
     }
-    let times = by_crate.as_secs_f64() / median(&mut opens).as_secs_f64();
-    print("scan/files_opened_ratio", times, "x less CPU than procfs", Limit::AtLeast(1.8), &beside);
-    let by_crate = median(&mut crate_stats);
-    let beside = format!("procfs, stat alone: {:.0} us", us(by_crate));
-    let times = by_crate.as_secs_f64() / median(&mut kepts).as_secs_f64();
-    print("scan/stat_kept_ratio", times, "x less CPU than procfs", Limit::AtLeast(3.0), &beside);
+    let compare = |name: &str, ours: &mut [Duration], theirs: Duration, limit, files: &str| {
+        let beside = format!("procfs, {files}: {:.0} us", us(theirs));
+        let times = theirs.as_secs_f64() / median(ours).as_secs_f64();
+        print(&format!("scan/{name}_ratio"), times, "x less CPU than procfs", limit, &beside);
+    };
+    let four = "stat + status + statm + io";
+    compare("files_opened", &mut hands, by_crate, Limit::AtLeast(1.8), four);
+    compare("sweep_by_files", &mut ships, by_crate, Limit::None, four);
+    let pairs = median(&mut crate_pairs);
+    compare("sweep_files_opened", &mut opens, pairs, Limit::None, "stat + io");
+    let stats = median(&mut crate_stats);
+    compare("stat_kept", &mut kepts, stats, Limit::AtLeast(3.0), "stat alone");
     Ok(())
 }
 
@@ -106,12 +117,45 @@ fn all_by_crate() -> usize {
     processes.filter_map(read).count()
 }
 
+/// What a sweep of ours reads of each process with its files opened each time.
+fn pairs_by_crate() -> usize {
+    let processes = procfs::process::all_processes().into_iter().flatten().flatten();
+    let read = |it: procfs::process::Process| Some(black_box((it.stat().ok()?, it.io().ok()?)));
+    processes.filter_map(read).count()
+}
+
 fn stats_by_crate() -> usize {
     let processes = procfs::process::all_processes().into_iter().flatten().flatten();
     processes.filter_map(|it| it.stat().ok().map(black_box)).count()
 }
 
-/// A sweep that sends every process, with its files opened each time.
+/// The same files by our parsers, opened each time and read into memory that is kept.
+fn all_by_hand() -> usize {
+    let mut text = vec![0; 8192];
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut read = |entry: std::fs::DirEntry| {
+        entry.file_name().to_str()?.parse::<u32>().ok()?;
+        let folder = entry.path();
+        let mut read = |name: &str| {
+            let length = File::open(folder.join(name)).ok()?.read_at(&mut text, 0).ok()?;
+            let (text, name) = (&text[..length], Path::new(name));
+            match name.to_str()? {
+                "stat" => parse::process_stat(text, name).ok().map(|stat| consume(&stat)),
+                "status" => parse::uid(text, name).ok().map(|uid| consume(&uid)),
+                "statm" => parse::statm(text, name).ok().map(|sizes| consume(&sizes)),
+                _ => parse::process_io(text, name).ok().map(|io| consume(&io)),
+            }
+        };
+        ["stat", "status", "statm", "io"].into_iter().try_for_each(&mut read)
+    };
+    entries.filter_map(&mut read).count()
+}
+
+fn consume<T>(value: &T) {
+    black_box(value);
+}
+
+/// A sweep that sends every process.
 fn ours(processes: Processes) -> impl FnMut() -> usize {
     let mut processes = processes.with(ProcessFiles::IO).calm_sweeps(1);
     let (mut now, mut signals) = (Timestamp::from_secs(1_700_000_000), Signals::default());
