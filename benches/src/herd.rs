@@ -78,8 +78,8 @@ fn fork_one(code: i32) -> Result<()> {
         -1 => Err(std::io::Error::last_os_error().into()),
         // SAFETY: a system call without memory of ours.
         0 => unsafe { libc::_exit(code) },
-        // SAFETY: a system call that writes nothing; the number is a child's that was not waited for.
         child => {
+            // SAFETY: a system call that writes nothing; the number is a child's that was not waited for.
             unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
             Ok(())
         }

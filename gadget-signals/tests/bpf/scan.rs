@@ -13,8 +13,17 @@ use procfs_core::process::{Io, Stat, Status};
 
 use crate::support::{Process, or_skip};
 
-const WAYS: [ScanBy; 2] = [ScanBy::Walk, ScanBy::Iterator];
 const TICK: Duration = Duration::from_millis(10);
+
+/// A scan in each way that this kernel offers.
+fn scans(layout: Option<&CgroupLayout>) -> Vec<ProcessScan> {
+    let best = or_skip(ProcessScan::host(layout));
+    let other = match best.as_ref().map(ProcessScan::way) {
+        Some(ScanBy::Walk) => or_skip(ProcessScan::by(layout, ScanBy::Iterator)),
+        _ => None,
+    };
+    best.into_iter().chain(other).collect()
+}
 
 /// What the files of a process say at one time.
 struct Files {
@@ -107,8 +116,7 @@ fn every_number_of_a_scan_lies_between_two_reads_of_the_files() {
     }
     let layout = CgroupLayout::detect().unwrap();
     let worker = child("every_number_of_a_scan_lies_between_two_reads_of_the_files");
-    for way in WAYS {
-        let Some(mut scan) = or_skip(ProcessScan::by(Some(&layout), way)) else { continue };
+    for mut scan in scans(Some(&layout)) {
         let before = Files::all(&layout);
         thread::sleep(Duration::from_millis(30));
         let records = scan.scan().unwrap().to_vec();
@@ -212,8 +220,7 @@ fn what_a_thread_counted_stays_when_it_ends() {
     }
     let layout = CgroupLayout::detect().unwrap();
     let process = child("what_a_thread_counted_stays_when_it_ends");
-    for way in WAYS {
-        let Some(mut scan) = or_skip(ProcessScan::by(None, way)) else { continue };
+    for mut scan in scans(None) {
         let records = scan.scan().unwrap();
         let record = records.iter().find(|record| record.id.pid == process.0.id()).unwrap();
         let living = Files::read(&layout, process.0.id()).unwrap().voluntary;
@@ -223,8 +230,7 @@ fn what_a_thread_counted_stays_when_it_ends() {
 
 #[test]
 fn a_process_that_ended_is_a_zombie_until_it_is_waited_for_and_then_nothing() {
-    for way in WAYS {
-        let Some(mut scan) = or_skip(ProcessScan::by(None, way)) else { continue };
+    for mut scan in scans(None) {
         let mut child = Process(Command::new("true").spawn().unwrap());
         let pid = child.0.id();
         let mut of_child =
@@ -244,8 +250,7 @@ fn a_process_that_ended_is_a_zombie_until_it_is_waited_for_and_then_nothing() {
 
 #[test]
 fn threads_of_the_kernel_are_told_and_have_no_memory() {
-    for way in WAYS {
-        let Some(mut scan) = or_skip(ProcessScan::by(None, way)) else { continue };
+    for mut scan in scans(None) {
         let records = scan.scan().unwrap();
         let kernels: Vec<_> = records.iter().filter(|record| record.kernel_thread).collect();
         assert!(kernels.len() >= 5, "{}", kernels.len());
