@@ -20,8 +20,10 @@ impl Scene {
     /// A group at rest, far below its limit, and one without a limit below it.
     fn at_rest() -> Self {
         let facts = HostFacts { boot_id: "b".into(), kernel: "k".into(), agent_pid: 9, cpus: 2 };
-        let mut scene =
-            Self { oracle: Oracle::builder().build().unwrap(), world: World::new(facts) };
+        let mut scene = Self {
+            oracle: Oracle::builder().build().expect("the defaults are valid"),
+            world: World::new(facts),
+        };
         for (id, path, parent) in [(LIMITED, "/a", None), (BELOW, "/a/b", Some(LIMITED))] {
             let identity = CgroupIdentity {
                 path: path.into(),
@@ -57,8 +59,8 @@ impl Scene {
     fn asked(&mut self, second: u64) -> Option<Duration> {
         let mut plans = Plans::default();
         self.oracle.plan(Timestamp::from_secs(1_000 + second), &self.world, &mut plans);
-        let of_limited = plans.watches().iter().filter(|it| it.0 == Subject::Cgroup(LIMITED));
-        of_limited.last().and_then(|(_, pace)| *pace)
+        let latest = plans.watches().iter().rfind(|it| it.0 == Subject::Cgroup(LIMITED));
+        latest.and_then(|(_, pace)| *pace)
     }
 }
 
