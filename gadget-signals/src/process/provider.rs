@@ -34,19 +34,22 @@ const REVIEW_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads the processes of a host.
 ///
-/// - Gives, of [`Subject::Process`]: [`Reading::ProcessIdentity`] when a process is first seen or has changed (`comm`
-///   and parent are compared whenever `stat` is read, the rest once a minute, the user when the program changes), [`Reading::ProcessUsage`], what
-///   [`ProcessFiles`] asks for, and [`Reading::Gone`] once it exited.
+/// - Gives, of [`Subject::Process`]: [`ProcessIdentity`] when a process is first seen or has changed (`comm` and parent are
+///   compared whenever `stat` is read, the rest once a minute, the user when the program changes), [`ProcessUsage`], what
+///   [`ProcessFiles`] asks for, and [`Gone`] once it exited.
 /// - In a sweep a calm process, whose resident memory has moved by less than 256 KiB since it was last sent, is sent
 ///   in one of ten sweeps only, and threads of the kernel likewise. A process asked for by name, or by the name of its
 ///   cgroup, is always read, with `statm`.
 /// - With feature `bpf`, where the kernel takes programs from us, a sweep reads all processes by a [`ProcessScan`] and no file of
 ///   one that is known: its identity is looked at again when the scan shows that something of it has changed, and each
-///   [`Reading::ProcessUsage`] has switches.
+///   [`ProcessUsage`] has switches.
 /// - Source: `/proc/PID/stat` and `statm`, Documentation/filesystems/proc.rst.
 /// - Absent: `shared` where `statm` was not read; what may not be read by this user.
 /// - Cost: one list of `/proc`, and for each calm process one read of its kept-open `statm`; beyond the bound on open
 ///   files one `stat` opened, read and closed.
+///
+/// [`Gone`]: gadget_core::Reading::Gone
+/// [`ProcessUsage`]: gadget_core::ProcessUsage
 pub struct Processes {
     shared: Shared,
     table: HashMap<u32, Known>,
