@@ -125,7 +125,7 @@ impl World {
     }
 
     fn observe_cgroup(&mut self, id: CgroupId, signal: &Signal) {
-        if matches!(signal.reading, Reading::Gone) {
+        if signal.reading.is_the_end() {
             self.remove_cgroup(id);
             return;
         }
@@ -155,7 +155,7 @@ impl World {
     }
 
     fn observe_process(&mut self, id: ProcessId, signal: &Signal) {
-        if matches!(signal.reading, Reading::Gone | Reading::Exited(_)) {
+        if signal.reading.is_the_end() {
             self.remove_process(id);
             return;
         }

@@ -32,7 +32,7 @@ use crate::plan::{Plan, PlanId, Plans};
 use crate::policy::{ApprovalInbox, GuardName, Policy, Verdict};
 use crate::provider::SignalProvider;
 use crate::recording::Recorder;
-use crate::signal::{Reading, Signal};
+use crate::signal::Signal;
 use crate::subject::Subject;
 use crate::units::Timestamp;
 use crate::world::World;
@@ -127,7 +127,7 @@ impl Agent {
         self.look_for_pause();
         for signal in signals {
             self.world.observe(signal);
-            if matches!(signal.reading, Reading::Gone) {
+            if signal.reading.is_the_end() {
                 self.watches.forget_subject(signal.subject);
             }
         }

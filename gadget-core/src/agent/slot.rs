@@ -202,6 +202,7 @@ const fn is_said_once(reading: &Reading) -> bool {
         Reading::CgroupIdentity(_)
             | Reading::ProcessIdentity(_)
             | Reading::Gone
+            | Reading::Exited(_)
             | Reading::OomKill(_)
     )
 }

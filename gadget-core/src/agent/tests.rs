@@ -8,7 +8,7 @@ use super::*;
 use crate::action::{Setting, Undo, Value};
 use crate::plan::{Change, Expectation, Metric, Reach, Step, StepKind, Target};
 use crate::provider::{Scope, SignalError, Signals};
-use crate::signal::CgroupMemory;
+use crate::signal::{CgroupMemory, Exit, Reading};
 use crate::subject::{
     CgroupId, CgroupIdentity, CgroupVersion, HostFacts, ProcessId, ProcessIdentity, Runtime,
 };
@@ -382,16 +382,18 @@ fn a_pause_stops_effects_at_the_next_step_and_what_is_under_way() {
 
 #[test]
 fn what_is_gone_is_watched_no_more() {
-    let mut stage = stage("", |_, world, plans| {
-        if world.seen(GROUP).is_some() {
-            plans.watch(GROUP, Duration::from_millis(50));
-        }
-    });
-    stage.agent.step(&seen(at(0), 900), at(0));
-    assert_eq!(stage.agent.watched().collect::<Vec<_>>(), [(GROUP, Duration::from_millis(50))]);
-    let gone = Signal { at: at(1), subject: GROUP, reading: Reading::Gone };
-    stage.agent.step(&[gone], at(1));
-    assert_eq!(stage.agent.watched().count(), 0);
+    let exit = Exit { code: Some(0), signal: None, lifetime: Duration::ZERO, peak_rss: None };
+    for end in [Reading::Gone, Reading::Exited(exit)] {
+        let mut stage = stage("", |_, world, plans| {
+            if world.seen(GROUP).is_some() {
+                plans.watch(GROUP, Duration::from_millis(50));
+            }
+        });
+        stage.agent.step(&seen(at(0), 900), at(0));
+        assert_eq!(stage.agent.watched().collect::<Vec<_>>(), [(GROUP, Duration::from_millis(50))]);
+        stage.agent.step(&[Signal { at: at(1), subject: GROUP, reading: end }], at(1));
+        assert_eq!(stage.agent.watched().count(), 0);
+    }
 }
 
 #[test]

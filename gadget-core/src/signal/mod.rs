@@ -102,6 +102,14 @@ pub enum Reading {
     KernelCost(Box<KernelCost>),
 }
 
+impl Reading {
+    /// True if the subject is gone, however that is told.
+    #[must_use]
+    pub const fn is_the_end(&self) -> bool {
+        matches!(self, Self::Gone | Self::Exited(_))
+    }
+}
+
 /// What tasks can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Resource {

@@ -213,7 +213,7 @@ impl Oracle {
                 self.search.make_room(self.processes.slots());
             }
             Reading::ProcessIdentity(identity) => self.processes.identify(id, identity),
-            Reading::Gone => {
+            Reading::Gone | Reading::Exited(_) => {
                 self.processes.gone(id);
                 while let Some(at) = self.ending.iter().position(|(ending, _, _)| *ending == id) {
                     let (_, subject, _) = self.ending.swap_remove(at);
