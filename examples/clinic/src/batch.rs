@@ -40,7 +40,7 @@ pub(crate) struct Plan {
 pub(crate) struct Ward {
     pub(crate) findings: Vec<Finding>,
     /// Processes outside of the clinic that were called stuck, and why.
-    pub(crate) strangers: Vec<String>,
+    pub(crate) strangers: Vec<(u32, String)>,
     /// Whether somebody watched.
     pub(crate) watched: bool,
     /// CPU of the watcher as a share of a core.
@@ -182,7 +182,7 @@ fn label(plan: &Plan, record: &Path, staged: &[Staged]) -> anyhow::Result<()> {
 }
 
 /// Processes that are no case, of another clinic neither, and were called stuck: not known to be wrong, but worth a look.
-fn strangers(staged: &[Staged], words: &[Word]) -> Vec<String> {
+fn strangers(staged: &[Staged], words: &[Word]) -> Vec<(u32, String)> {
     let ours: Vec<u32> = staged.iter().flat_map(|(patient, _)| patient.processes()).collect();
     let mut found: Vec<(u32, String)> = Vec::new();
     for word in words.iter().filter(|word| !ours.contains(&word.pid)) {
@@ -197,7 +197,7 @@ fn strangers(staged: &[Staged], words: &[Word]) -> Vec<String> {
             found.push((word.pid, text));
         }
     }
-    found.into_iter().map(|(_, text)| text).collect()
+    found
 }
 
 pub(crate) fn last_line(file: &Path) -> String {

@@ -1,6 +1,6 @@
 //! The table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::treatment::Treated;
 #[derive(Debug, Default)]
 pub struct Report {
     findings: Vec<Finding>,
-    strangers: BTreeSet<String>,
+    strangers: BTreeMap<u32, String>,
     watched: bool,
     /// What came of letting the watcher act, if that was tried.
     pub(crate) treated: Option<Treated>,
@@ -74,7 +74,7 @@ impl Report {
     /// Processes that are no case and were called stuck, a line each.
     pub fn strangers(&self) -> Vec<String> {
         self.strangers
-            .iter()
+            .values()
             .map(|text| format!("also called stuck, and no case: {text}"))
             .collect()
     }
