@@ -134,11 +134,7 @@ int handle__block_rq_complete(__u64 *ctx)
 		key.cgroup = start->cgroup;
 		key.major = BPF_CORE_READ(disk, major);
 		key.minor = BPF_CORE_READ(disk, first_minor);
-		count = bpf_map_lookup_elem(&counts, &key);
-		if (!count) {
-			bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
-			count = bpf_map_lookup_elem(&counts, &key);
-		}
+		count = entry_of(&counts, &key, &fresh);
 		if (count) {
 			__u32 bucket = latency_bucket(bpf_ktime_get_ns() - start->at_ns);
 

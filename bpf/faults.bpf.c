@@ -48,11 +48,7 @@ static __always_inline void look(struct task_struct *task, bool begin)
 		return;
 	}
 	cgroup = cgroup_of(task);
-	count = bpf_map_lookup_elem(&counts, &cgroup);
-	if (!count) {
-		bpf_map_update_elem(&counts, &cgroup, &fresh, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&counts, &cgroup);
-	}
+	count = entry_of(&counts, &cgroup, &fresh);
 	if (count) {
 		__sync_fetch_and_add(&count->minor, now.minor - before->minor);
 		__sync_fetch_and_add(&count->major, now.major - before->major);

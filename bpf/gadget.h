@@ -20,6 +20,17 @@ static __always_inline void count_lost(__u32 which)
 	__sync_fetch_and_add(&lost[which & 3], 1);
 }
 
+/* The entry of a hash map for a key, made from zeroes if there is none; none where the map is full, which the caller counts. */
+static __always_inline void *entry_of(void *map, const void *key, const void *zeroes)
+{
+	void *entry = bpf_map_lookup_elem(map, key);
+
+	if (entry)
+		return entry;
+	bpf_map_update_elem(map, key, zeroes, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
+}
+
 /*
  * The id of the cgroup that a task is counted by: the inode number of its folder. The verifier has to know what `task` is, as
  * that of a tracepoint or the current one; then it is four loads and no call.

@@ -71,14 +71,10 @@ static __always_inline int begin(struct task_struct *task, __u64 cgroup)
 	else
 		count_lost(LOST_BEGUN);
 
-	count = bpf_map_lookup_elem(&counts, &cgroup);
+	count = entry_of(&counts, &cgroup, &fresh);
 	if (!count) {
-		bpf_map_update_elem(&counts, &cgroup, &fresh, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&counts, &cgroup);
-		if (!count) {
-			count_lost(LOST_COUNTS);
-			return 0;
-		}
+		count_lost(LOST_COUNTS);
+		return 0;
 	}
 	__sync_fetch_and_add(&count->begun, 1);
 	woken = count->woken_ns;

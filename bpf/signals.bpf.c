@@ -54,14 +54,10 @@ int handle__signal_generate(__u64 *ctx)
 	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	key.tgid = BPF_CORE_READ(task, tgid);
 	key.signal = number;
-	count = bpf_map_lookup_elem(&counts, &key);
+	count = entry_of(&counts, &key, &fresh);
 	if (!count) {
-		bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&counts, &key);
-		if (!count) {
-			count_lost(LOST_COUNTS);
-			return 0;
-		}
+		count_lost(LOST_COUNTS);
+		return 0;
 	}
 	__sync_fetch_and_add(&count->sent, 1);
 	return 0;

@@ -791,5 +791,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 14816] = *include_bytes!("block.bpf.o");
+    pub static DATA: [u8; 14792] = *include_bytes!("block.bpf.o");
 }

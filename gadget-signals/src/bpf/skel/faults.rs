@@ -697,5 +697,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 11424] = *include_bytes!("faults.bpf.o");
+    pub static DATA: [u8; 11352] = *include_bytes!("faults.bpf.o");
 }

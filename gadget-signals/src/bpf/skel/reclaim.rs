@@ -747,5 +747,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 13304] = *include_bytes!("reclaim.bpf.o");
+    pub static DATA: [u8; 13288] = *include_bytes!("reclaim.bpf.o");
 }

@@ -596,5 +596,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 5464] = *include_bytes!("signals.bpf.o");
+    pub static DATA: [u8; 5456] = *include_bytes!("signals.bpf.o");
 }
