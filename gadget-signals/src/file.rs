@@ -23,6 +23,32 @@ pub(crate) fn vanished(error: Errno) -> bool {
     matches!(error, Errno::NOENT | Errno::NODEV | Errno::SRCH)
 }
 
+/// Why something of a process could not be read.
+pub(crate) enum Trouble {
+    /// It is gone.
+    Gone,
+    Signal(SignalError),
+}
+
+impl Trouble {
+    /// A file of a process that is there.
+    pub(crate) fn reading(file: &str, error: Errno) -> Self {
+        Self::Signal(SignalError::Read { path: file.into(), source: error.into() })
+    }
+}
+
+impl From<SignalError> for Trouble {
+    fn from(error: SignalError) -> Self {
+        Self::Signal(error)
+    }
+}
+
+impl From<Errno> for Trouble {
+    fn from(error: Errno) -> Self {
+        if vanished(error) { Self::Gone } else { Self::reading("", error) }
+    }
+}
+
 /// What a file cannot say is not an error of reading it: turned off, or not for this kind of group.
 pub(crate) fn not_offered(error: Errno) -> bool {
     matches!(error, Errno::OPNOTSUPP | Errno::INVAL)

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gadget_core::{ProcessIdentity, Runtime, SignalError};
+use gadget_core::{ProcessIdentity, Runtime};
 use rustix::io::Errno;
 
 use super::files::Proc;
 use super::members::Groups;
 use super::parse::{parse_oom_score_adj, parse_uid};
 use super::runtime::{runtime_of_exe, runtime_of_maps};
-use crate::file::vanished;
+use crate::file::{Trouble, vanished};
 
 /// What the kernel adds to the path of an executable that was removed or replaced while it runs.
 const DELETED: &str = " (deleted)";
@@ -19,18 +19,6 @@ const DELETED: &str = " (deleted)";
 pub(super) struct Identities {
     pub(super) groups: Option<Groups>,
     link: Vec<u8>,
-}
-
-/// Why an identity could not be read.
-pub(super) enum Trouble {
-    Gone,
-    Signal(SignalError),
-}
-
-impl From<SignalError> for Trouble {
-    fn from(error: SignalError) -> Self {
-        Self::Signal(error)
-    }
 }
 
 /// What may not be read by us is absent; a process that is gone is no process.

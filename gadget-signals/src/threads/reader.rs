@@ -17,7 +17,7 @@ use super::futex::{Blocked, FutexCall, blocked_in};
 use super::parse::{SchedStat, SyscallLine, parse_exec_start, parse_schedstat, parse_syscall};
 use super::resolve::Look;
 use super::sockets::{Listeners, peer_of};
-use crate::file::{failed, vanished};
+use crate::file::{Trouble, failed, vanished};
 use crate::process::{ProcessStat, parse_stat};
 use crate::text::below;
 
@@ -208,7 +208,7 @@ impl ThreadReader {
             Ok(text) => Some(parse_syscall(text, Path::new("syscall"))?),
             Err(Errno::PERM | Errno::ACCESS) => None,
             Err(error) if vanished(error) => None,
-            Err(error) => return Err(unreadable("syscall", error)),
+            Err(error) => return Err(Trouble::reading("syscall", error)),
         };
         let text = match self.files.read(folder, format_args!("task/{tid}/stat")) {
             Err(error) if vanished(error) => return Ok(None),
@@ -346,29 +346,6 @@ impl Clock {
 /// of the function that handles signals, in which nobody sleeps otherwise that is not stopped.
 fn is_freezer(channel: &str) -> bool {
     matches!(channel, "do_freezer_trap" | "get_signal" | "__refrigerator")
-}
-
-/// Why a process could not be read.
-pub(super) enum Trouble {
-    /// It is gone.
-    Gone,
-    Signal(SignalError),
-}
-
-impl From<SignalError> for Trouble {
-    fn from(error: SignalError) -> Self {
-        Self::Signal(error)
-    }
-}
-
-impl From<Errno> for Trouble {
-    fn from(error: Errno) -> Self {
-        if vanished(error) { Self::Gone } else { unreadable("", error) }
-    }
-}
-
-fn unreadable(file: &str, error: Errno) -> Trouble {
-    Trouble::Signal(SignalError::Read { path: file.into(), source: error.into() })
 }
 
 fn gone_as_none<T>(read: Result<T, Trouble>) -> Result<Option<T>, Trouble> {

@@ -9,10 +9,9 @@ use gadget_core::{
 };
 
 use super::super::files::ProcessFiles;
-use super::super::identity::Trouble;
 use super::super::parse::{parse_process_io, parse_stat, parse_statm};
 use super::{Fate, Known, LEAST_MOVEMENT, REVIEW_EVERY, Shared};
-use crate::file::vanished;
+use crate::file::{Trouble, vanished};
 
 impl Known {
     /// Meets a process for the first time: says what it is and reads it.

@@ -5,10 +5,10 @@ use std::path::Path;
 use gadget_core::{CgroupId, Reading, SignalError, Signals};
 
 use super::super::files::ProcessFiles;
-use super::super::identity::Trouble;
 use super::{Fate, Known, MAX_PROCESSES, Processes, Shared};
 use crate::bpf::{ProcessRecord, ProcessScan};
 use crate::cgroup::CgroupLayout;
+use crate::file::Trouble;
 
 /// Where the files are of the processes that a scan gives.
 const HOST: &str = "/proc";
