@@ -1,5 +1,6 @@
 //! The providers that fit this host, chosen and explained.
 
+use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,7 +68,9 @@ impl HostProviders {
     /// # Ok::<(), gadget_core::SignalError>(())
     /// ```
     pub fn for_memory(subtrees: &[&str]) -> Result<Self, SignalError> {
-        let mut found = Self { chosen: Vec::new(), missing: Vec::new() };
+        let mut found = Choice::default();
+        #[cfg(feature = "bpf")]
+        let _types = crate::bpf::Kernel::probe();
         if subtrees.is_empty() {
             let memory = HostMemoryProvider::host()?;
             found.add(memory, AT_REST.memory, "/proc/meminfo and vmstat".to_owned());
@@ -114,9 +117,21 @@ impl HostProviders {
             let decided = reclaim.describe();
             found.add(reclaim, Duration::from_secs(1), decided);
         }
-        Ok(found)
+        #[cfg(feature = "bpf")]
+        crate::bpf::give_memory_back();
+        let Choice { chosen, missing } = found;
+        Ok(Self { chosen, missing })
     }
+}
 
+/// Providers as they are chosen one by one, and why others are not.
+#[derive(Default)]
+pub(crate) struct Choice {
+    pub(crate) chosen: Vec<Chosen>,
+    pub(crate) missing: Vec<String>,
+}
+
+impl Choice {
     /// 150 ms of stall on memory within 1 s.
     fn add_stalls(
         &mut self,
@@ -143,17 +158,36 @@ impl HostProviders {
         }
     }
 
-    fn add(&mut self, provider: impl SignalProvider + 'static, every: Duration, decided: String) {
+    pub(crate) fn add(
+        &mut self,
+        provider: impl SignalProvider + 'static,
+        every: Duration,
+        decided: String,
+    ) {
         self.chosen.push(Chosen { provider: Box::new(provider), every, decided });
     }
 
-    fn got<T>(&mut self, what: &str, result: Result<T, SignalError>) -> Option<T> {
-        result.map_err(|error| self.missing.push(format!("without {what}: {error}"))).ok()
+    /// What was made; or `None`, and why not is kept.
+    pub(crate) fn got<T>(&mut self, what: &str, result: Result<T, SignalError>) -> Option<T> {
+        result.map_err(|error| self.missing.push(format!("without {what}: {}", said(&error)))).ok()
     }
+}
+
+/// What the kernel or its verifier said is cut to this many characters in a line for a person.
+const SAID: usize = 160;
+
+/// An error with its cause, in one line of bounded length.
+fn said(error: &SignalError) -> String {
+    let Some(cause) = error.source() else { return error.to_string() };
+    let cause = cause.to_string().replace('\n', "; ");
+    let cut = cause.char_indices().nth(SAID).map_or("", |_| "...");
+    format!("{error}: {}{cut}", cause.chars().take(SAID).collect::<String>())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::testing::readings;
 
@@ -174,5 +208,16 @@ mod tests {
         let providers = HostProviders::for_memory(&["/none"]).unwrap();
         let names: Vec<_> = providers.chosen.iter().map(|c| c.provider.name()).collect();
         assert!(!names.contains(&"host-memory") && names.contains(&"cgroups"), "{names:?}");
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_its_cause() {
+        let source = io::Error::other(format!("no\n{}", "x".repeat(1000)));
+        let error = SignalError::Program { attempt: "load", provider: "tcp", source };
+        let line = said(&error);
+        assert!(line.starts_with("cannot load the programs of tcp: no; xxx"), "{line}");
+        assert!(line.ends_with("x...") && line.len() < 250);
+        let error = SignalError::Missing { what: "it", capability: "CAP_BPF" };
+        assert_eq!(said(&error), error.to_string());
     }
 }

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use gadget_core::{
-    BlockLatency, BlockOperation, Bytes, CgroupId, CgroupVersion, LATENCY_BUCKETS, Latencies,
-    Reading, Scope, SignalError, SignalProvider, Signals, Subject, Timestamp,
+    BlockLatency, BlockOperation, Bytes, CgroupId, LATENCY_BUCKETS, Latencies, Reading, Scope,
+    SignalError, SignalProvider, Signals, Subject, Timestamp,
 };
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost};
 use super::record::record;
 use super::skel::block::{BlockSkel, BlockSkelBuilder, OpenBlockSkel};
+use super::subject::by_memory_controller;
 use super::tally::{Counts, Tally};
 use crate::CgroupLayout;
 
@@ -84,7 +85,7 @@ impl BlockWatch {
         let kernel = Kernel::probe()?;
         kernel.needs_tracepoints(TRACEPOINTS)?;
         let queue_first = kernel.arguments_of(ISSUE) == Some(2);
-        let by_memory = layout.is_some_and(|layout| layout.version() == CgroupVersion::V1);
+        let by_memory = by_memory_controller(layout);
         let configure = |open: &mut OpenBlockSkel<'_>| {
             if let Some(settings) = open.maps.rodata_data.as_mut() {
                 settings.by_memory_controller = by_memory;
@@ -108,7 +109,7 @@ impl BlockWatch {
 
     fn lost(&self) -> u64 {
         let bss = self.programs.skeleton().maps.bss_data.as_deref();
-        bss.map_or(0, |bss| volatile(&bss.lost).iter().sum())
+        sum_lost(bss.map(|bss| &bss.lost))
     }
 }
 

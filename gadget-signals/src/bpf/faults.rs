@@ -1,15 +1,15 @@
 //! Page faults by cgroup.
 
 use gadget_core::{
-    CgroupId, CgroupVersion, PageFaults, Reading, Scope, SignalError, SignalProvider, Signals,
-    Subject, Timestamp,
+    CgroupId, PageFaults, Reading, Scope, SignalError, SignalProvider, Signals, Subject, Timestamp,
 };
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost};
 use super::record::record;
 use super::skel::faults::{FaultsSkel, FaultsSkelBuilder, OpenFaultsSkel};
+use super::subject::by_memory_controller;
 use super::tally::{Counts, Tally};
 use crate::CgroupLayout;
 
@@ -58,7 +58,7 @@ impl FaultWatch {
     pub fn host(layout: Option<&CgroupLayout>) -> Result<Self, SignalError> {
         let kernel = Kernel::probe()?;
         kernel.needs_tracepoints(TRACEPOINTS)?;
-        let by_memory = layout.is_some_and(|layout| layout.version() == CgroupVersion::V1);
+        let by_memory = by_memory_controller(layout);
         let configure = |open: &mut OpenFaultsSkel<'_>| {
             if let Some(settings) = open.maps.rodata_data.as_mut() {
                 settings.by_memory_controller = by_memory;
@@ -78,7 +78,7 @@ impl FaultWatch {
 
     fn lost(&self) -> u64 {
         let bss = self.programs.skeleton().maps.bss_data.as_deref();
-        bss.map_or(0, |bss| volatile(&bss.lost).iter().sum())
+        sum_lost(bss.map(|bss| &bss.lost))
     }
 }
 

@@ -37,6 +37,7 @@ pub use faults::FaultWatch;
 pub use kernel::Kernel;
 pub use lifecycle::{LifecycleWatch, ProcessChange, ProcessEvent};
 pub use oom::OomVictims;
+pub(crate) use program::give_memory_back;
 pub use providers::KernelProviders;
 pub use reclaim::ReclaimWatch;
 pub use scan::{ProcessRecord, ProcessScan, ScanBy};

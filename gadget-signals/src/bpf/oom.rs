@@ -8,7 +8,7 @@ use gadget_core::{
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost};
 use super::record::record;
 use super::ring::Ring;
 use super::skel::oom::{OomSkel, OomSkelBuilder, OpenOomSkel};
@@ -67,7 +67,7 @@ impl OomVictims {
 
     fn lost(&self) -> u64 {
         let bss = self.programs.skeleton().maps.bss_data.as_deref();
-        let lost = bss.map_or(0, |bss| volatile(&bss.lost).iter().sum::<u64>());
+        let lost = sum_lost(bss.map(|bss| &bss.lost));
         lost + self.ring.malformed() + self.gone
     }
 }

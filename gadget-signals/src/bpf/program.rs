@@ -95,7 +95,7 @@ impl<S: Skel<'static>> Programs<S> {
 
 /// Gives back what loading has freed. For each provider libbpf reads the types of the whole kernel; of that 5 MB stayed in the
 /// heap, below the little that is kept.
-pub(super) fn give_memory_back() {
+pub(crate) fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it may be called at any time, by any thread.
     unsafe {
@@ -107,6 +107,11 @@ pub(super) fn give_memory_back() {
 pub(super) fn volatile<T: Copy>(value: &T) -> T {
     // SAFETY: a reference is valid for reads.
     unsafe { std::ptr::read_volatile(value) }
+}
+
+/// All that programs have counted as lost, for a map or a ring that was full; nothing where their memory is not mapped.
+pub(super) fn sum_lost(lost: Option<&[u64; 4]>) -> u64 {
+    lost.map_or(0, |lost| volatile(lost).iter().sum())
 }
 
 /// As libbpf knows where to print and how much.

@@ -1,17 +1,16 @@
 //! The kernel's providers that fit this host, chosen and explained.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use gadget_core::{SignalError, SignalProvider};
 
 use super::program::give_memory_back;
 use super::{
-    BlockWatch, FaultWatch, LifecycleWatch, OomVictims, ReclaimWatch, SchedulerWatch, SignalWatch,
-    SyscallProfile, TcpWatch,
+    BlockWatch, FaultWatch, Kernel, LifecycleWatch, OomVictims, ReclaimWatch, SchedulerWatch,
+    SignalWatch, SyscallProfile, TcpWatch,
 };
 use crate::cgroup::CgroupLayout;
-use crate::host::Chosen;
+use crate::host::{Choice, Chosen};
 use crate::oom::OomWatch;
 use crate::process::Processes;
 use crate::process::{ProcConnector, SchedulerFiles};
@@ -23,8 +22,6 @@ const COUNTERS: Duration = Duration::from_secs(2);
 const PROCESSES: Duration = Duration::from_secs(30);
 /// For those that wake by themselves.
 const WAKES: Duration = Duration::from_secs(1);
-/// What the kernel or its verifier said is cut to this many characters in a line for a person.
-const SAID: usize = 160;
 
 /// All providers that look into the kernel, each by BPF where this host lets us and by files else, with what was decided.
 ///
@@ -58,7 +55,8 @@ impl KernelProviders {
     /// For this host, whose cgroups are those of `layout`; without one, of the unified hierarchy.
     #[must_use]
     pub fn of(layout: Option<&CgroupLayout>) -> Self {
-        let mut found = Self { chosen: Vec::new(), missing: Vec::new() };
+        let mut found = Choice::default();
+        let _types = Kernel::probe();
         let processes = Processes::at("/proc", layout.cloned());
         found.chose("processes", processes, Processes::describe, PROCESSES);
         found.chose("reclaim", ReclaimWatch::host(layout), ReclaimWatch::describe, WAKES);
@@ -85,9 +83,12 @@ impl KernelProviders {
         }
         found.chose("syscalls", SyscallProfile::host(), SyscallProfile::describe, COUNTERS);
         give_memory_back();
-        found
+        let Choice { chosen, missing } = found;
+        Self { chosen, missing }
     }
+}
 
+impl Choice {
     /// True if it is there.
     fn chose<P: SignalProvider + 'static>(
         &mut self,
@@ -102,10 +103,6 @@ impl KernelProviders {
         true
     }
 
-    fn add(&mut self, provider: impl SignalProvider + 'static, every: Duration, decided: String) {
-        self.chosen.push(Chosen { provider: Box::new(provider), every, decided });
-    }
-
     fn fall_back(
         &mut self,
         by: &str,
@@ -115,24 +112,10 @@ impl KernelProviders {
             self.add(provider, COUNTERS, by.to_owned());
         }
     }
-
-    fn got<T>(&mut self, what: &str, result: Result<T, SignalError>) -> Option<T> {
-        result.map_err(|error| self.missing.push(format!("without {what}: {}", said(&error)))).ok()
-    }
-}
-
-/// An error with its cause, in one line of bounded length.
-fn said(error: &SignalError) -> String {
-    let Some(cause) = error.source() else { return error.to_string() };
-    let cause = cause.to_string().replace('\n', "; ");
-    let cut = cause.char_indices().nth(SAID).map_or("", |_| "...");
-    format!("{error}: {}{cut}", cause.chars().take(SAID).collect::<String>())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
     use crate::testing::readings;
 
@@ -166,16 +149,5 @@ mod tests {
             assert!(!chosen.decided.is_empty() && chosen.every > Duration::ZERO);
             readings(&mut *chosen.provider);
         }
-    }
-
-    #[test]
-    fn an_error_is_one_line_with_its_cause() {
-        let source = io::Error::other(format!("no\n{}", "x".repeat(1000)));
-        let error = SignalError::Program { attempt: "load", provider: "tcp", source };
-        let line = said(&error);
-        assert!(line.starts_with("cannot load the programs of tcp: no; xxx"), "{line}");
-        assert!(line.ends_with("x...") && line.len() < 250);
-        let error = SignalError::Missing { what: "it", capability: "CAP_BPF" };
-        assert_eq!(said(&error), error.to_string());
     }
 }

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use gadget_core::{
-    CgroupId, CgroupVersion, Reading, Reclaim, Scope, SignalError, SignalProvider, Signals,
-    Subject, Timestamp,
+    CgroupId, Reading, Reclaim, Scope, SignalError, SignalProvider, Signals, Subject, Timestamp,
 };
 use libbpf_rs::{MapCore as _, MapFlags};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost};
 use super::record::{Record as _, record};
 use super::ring::Ring;
 use super::skel::reclaim::{OpenReclaimSkel, ReclaimSkel, ReclaimSkelBuilder};
+use super::subject::by_memory_controller;
 use crate::CgroupLayout;
 
 const NAME: &str = "reclaim";
@@ -71,7 +71,7 @@ impl ReclaimWatch {
     pub fn host(layout: Option<&CgroupLayout>) -> Result<Self, SignalError> {
         let kernel = Kernel::probe()?;
         kernel.needs_tracepoints(TRACEPOINTS)?;
-        let by_memory = layout.is_some_and(|layout| layout.version() == CgroupVersion::V1);
+        let by_memory = by_memory_controller(layout);
         let programs = Programs::load(
             NAME,
             ReclaimSkelBuilder::default(),
@@ -136,7 +136,7 @@ impl ReclaimWatch {
 
     fn lost(&self) -> u64 {
         let bss = self.programs.skeleton().maps.bss_data.as_deref();
-        bss.map_or(0, |bss| volatile(&bss.lost).iter().sum::<u64>()) + self.ring.malformed()
+        sum_lost(bss.map(|bss| &bss.lost)) + self.ring.malformed()
     }
 }
 

@@ -4,7 +4,7 @@ use gadget_core::{Reading, Scope, SignalError, SignalProvider, Signals, Subject,
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost, volatile};
 use super::record::record;
 use super::skel::signals::{OpenSignalsSkel, SignalsSkel, SignalsSkelBuilder};
 use super::subject::process_of;
@@ -95,7 +95,7 @@ impl SignalWatch {
 
     fn lost(&self) -> u64 {
         let bss = self.programs.skeleton().maps.bss_data.as_deref();
-        bss.map_or(0, |bss| volatile(&bss.lost).iter().sum())
+        sum_lost(bss.map(|bss| &bss.lost))
     }
 }
 

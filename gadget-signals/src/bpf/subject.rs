@@ -1,11 +1,12 @@
-//! Processes as programs name them.
+//! Processes and cgroups as programs name them.
 
 use std::fs;
 use std::path::Path;
 
-use gadget_core::ProcessId;
+use gadget_core::{CgroupVersion, ProcessId};
 use rustix::param::clock_ticks_per_second;
 
+use crate::cgroup::CgroupLayout;
 use crate::parse;
 
 /// The process `tgid` that began `start_ns` after boot, as `/proc/PID/stat` has it.
@@ -23,6 +24,12 @@ pub(super) fn process_of_thread(proc: &Path, tid: u32) -> Option<ProcessId> {
     let pid = parse::thread_status(&status, &path).ok()?.process;
     let (stat, path) = read(pid, "stat")?;
     Some(ProcessId { pid, start: parse::process_stat(&stat, &path).ok()?.start })
+}
+
+/// True if programs have to count by the group of the memory controller, as cgroups of version 1 are read; else they count by
+/// that of the unified hierarchy.
+pub(super) fn by_memory_controller(layout: Option<&CgroupLayout>) -> bool {
+    layout.is_some_and(|layout| layout.version() == CgroupVersion::V1)
 }
 
 #[cfg(test)]

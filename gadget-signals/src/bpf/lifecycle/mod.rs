@@ -6,17 +6,17 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use gadget_core::{
-    CgroupVersion, Lifecycle, Reading, Scope, SignalError, SignalProvider, Signals, Subject,
-    Timestamp,
+    Lifecycle, Reading, Scope, SignalError, SignalProvider, Signals, Subject, Timestamp,
 };
 use libbpf_rs::{MapCore as _, MapFlags};
 use rustix::param::{clock_ticks_per_second, page_size};
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost};
 use super::ring::Ring;
 use super::skel::lifecycle::{LifecycleSkel, LifecycleSkelBuilder, OpenLifecycleSkel};
+use super::subject::by_memory_controller;
 use crate::CgroupLayout;
 use record::{Raw, Units};
 
@@ -87,7 +87,7 @@ impl LifecycleWatch {
         kernel.needs_tracepoints(TRACEPOINTS)?;
         kernel.needs_host_namespaces()?;
         let says_last = kernel.arguments_of("sched_process_exit") == Some(2);
-        let by_memory = layout.is_some_and(|layout| layout.version() == CgroupVersion::V1);
+        let by_memory = by_memory_controller(layout);
         let programs: Programs<LifecycleSkel<'static>> = Programs::load(
             NAME,
             LifecycleSkelBuilder::default(),
@@ -208,7 +208,7 @@ impl LifecycleWatch {
     #[must_use]
     pub fn lost(&self) -> u64 {
         let bss = self.programs.skeleton().maps.bss_data.as_deref();
-        let lost = bss.map_or(0, |bss| volatile(&bss.lost).iter().sum::<u64>());
+        let lost = sum_lost(bss.map(|bss| &bss.lost));
         lost + self.events.malformed() + self.urgent.malformed() + self.strange
     }
 

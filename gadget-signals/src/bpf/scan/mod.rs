@@ -4,13 +4,14 @@ mod iterate;
 mod record;
 mod walk;
 
-use gadget_core::{CgroupVersion, SignalError};
+use gadget_core::SignalError;
 use libbpf_rs::OpenProgramMut;
 use rustix::param::{clock_ticks_per_second, page_size};
 
 use super::kernel::Kernel;
 use super::program::Programs;
 use super::skel::scan::{OpenScanSkel, ScanSkel, ScanSkelBuilder};
+use super::subject::by_memory_controller;
 use crate::CgroupLayout;
 use iterate::Iterate;
 use record::Units;
@@ -76,7 +77,7 @@ impl ProcessScan {
         let kernel = Kernel::probe()?;
         by.needs(&kernel)?;
         kernel.needs_host_namespaces()?;
-        let by_memory = layout.is_some_and(|layout| layout.version() == CgroupVersion::V1);
+        let by_memory = by_memory_controller(layout);
         let programs: Programs<ScanSkel<'static>> =
             Programs::load(NAME, ScanSkelBuilder::default(), |open: &mut OpenScanSkel<'_>| {
                 if let Some(settings) = open.maps.rodata_data.as_mut() {

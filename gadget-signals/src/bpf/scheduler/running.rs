@@ -7,7 +7,7 @@ use gadget_core::{CgroupId, LATENCY_BUCKETS, Latencies, Scheduling, SignalError}
 use libbpf_rs::{MapCore as _, MapFlags};
 
 use super::NAME;
-use crate::bpf::program::{Programs, volatile};
+use crate::bpf::program::{Programs, sum_lost, volatile};
 use crate::bpf::record::record;
 use crate::bpf::skel::scheduler::types::{bss, sched_count};
 use crate::bpf::skel::scheduler::{OpenSchedulerSkel, SchedulerSkel, SchedulerSkelBuilder};
@@ -95,7 +95,7 @@ impl Running {
     }
 
     pub(super) fn lost(&self) -> u64 {
-        self.bss().map_or(0, |bss| volatile(&bss.lost).iter().sum())
+        sum_lost(self.bss().ok().map(|bss| &bss.lost))
     }
 }
 

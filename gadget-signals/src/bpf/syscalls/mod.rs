@@ -12,7 +12,7 @@ use gadget_core::{
 
 use super::cost::CostMeter;
 use super::kernel::Kernel;
-use super::program::{Programs, volatile};
+use super::program::{Programs, sum_lost, volatile};
 use super::seats::{Seat, Seats};
 use super::skel::syscalls::types::bss;
 use super::skel::syscalls::{OpenSyscallsSkel, SyscallsSkel, SyscallsSkelBuilder};
@@ -270,7 +270,7 @@ impl Running {
     }
 
     fn lost(&self) -> u64 {
-        self.bss().map_or(0, |bss| volatile(&bss.lost).iter().sum())
+        sum_lost(self.bss().ok().map(|bss| &bss.lost))
     }
 }
 
