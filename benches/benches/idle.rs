@@ -1,18 +1,17 @@
 //! Agents at rest, side by side for a minute: the Oracle on a host with 500 more processes and 200 limited cgroups, the
 //! memory guard alone, and what else people install for the same, where it is installed.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use gadget_benches::{Limit, OwnGroups, asked, print};
-use gadget_core::{Agent, Bytes, Clock as _, HostFacts, Ledger, Stop, SystemClock};
+use gadget_benches::{Limit, OwnGroups, Program, asked, print, run_until_input_ends};
+use gadget_core::{Agent, Bytes, Clock as _, HostFacts, Ledger, SystemClock};
 use gadget_oracle::Oracle;
 use gadget_signals::{Cgroups, HostProviders};
 
@@ -45,14 +44,14 @@ fn main() -> Result<()> {
     let Ok(groups) = groups.inspect_err(|error| eprintln!("{error:#}")) else { return Ok(()) };
     let life = (WARM_UP + MEASURED).as_secs() + 120;
     let _sleepers = (0..PROCESSES)
-        .map(|_| Program::start(Command::new("sleep").arg(life.to_string())))
+        .map(|_| Program::start_silent(Command::new("sleep").arg(life.to_string())))
         .collect::<Result<Vec<_>>>()?;
 
     let exe = std::env::current_exe()?;
     let ledgers = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let agent = |role: &str| {
         let ledger = ledgers.path().join(role);
-        Program::start(
+        Program::start_silent(
             Command::new(&exe).env(ROLE, role).env(LEDGER, ledger).env(CGROUPS, groups.path()),
         )
     };
@@ -115,7 +114,7 @@ fn is_pid(name: Option<&str>) -> bool {
 /// Starts a program for comparison, if it is there.
 fn peer(command: &mut Command) -> Option<Program> {
     let name = command.get_program().to_string_lossy().into_owned();
-    match Program::start(command) {
+    match Program::start_silent(command) {
         Ok(agent) => Some(agent),
         Err(error) => {
             eprintln!("SKIPPED the comparison with {name}: {error:#}");
@@ -139,45 +138,6 @@ fn scrape_once() -> std::io::Result<()> {
     let mut stream = TcpStream::connect(EXPORTER)?;
     stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
     stream.read_to_end(&mut Vec::new()).map(drop)
-}
-
-/// A program that ends with this one.
-struct Program(Child);
-
-impl Program {
-    fn start(command: &mut Command) -> Result<Self> {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let name = command.get_program().to_owned();
-        command.spawn().map(Self).with_context(|| format!("cannot start {}", name.display()))
-    }
-
-    /// CPU time of its threads, by the scheduler's own count (field 1 of `schedstat`, in ns). `None` once it ended.
-    fn cpu(&self) -> Option<BTreeMap<String, Duration>> {
-        let mut threads = BTreeMap::<_, Duration>::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.0.id())).ok()?.flatten() {
-            let read = |file| fs::read_to_string(task.path().join(file)).ok();
-            let spent = read("schedstat")?.split_ascii_whitespace().next()?.parse().ok()?;
-            *threads.entry(read("comm")?.trim().to_owned()).or_default() +=
-                Duration::from_nanos(spent);
-        }
-        Some(threads)
-    }
-
-    /// A number in kB from one of its files.
-    fn kib(&self, file: &str, key: &str) -> Result<u64> {
-        let path = Path::new("/proc").join(self.0.id().to_string()).join(file);
-        let text = fs::read_to_string(&path)?;
-        let line = text.lines().find_map(|line| line.strip_prefix(key));
-        let number = line.and_then(|line| line.split_ascii_whitespace().next());
-        Ok(number.with_context(|| format!("{} has no {key}", path.display()))?.parse()?)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The child's part: an agent as `examples/oracle` puts it together, until standard input closes.
@@ -204,13 +164,6 @@ fn be_agent(role: &str) -> Result<()> {
             builder = builder.provider(chosen.provider, chosen.every);
         }
     }
-    let mut agent = builder.build()?;
-    let stop = Stop::new();
-    let on_end = stop.clone();
-    thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        on_end.stop();
-    });
-    agent.run(&stop);
+    run_until_input_ends(&mut builder.build()?);
     Ok(())
 }

@@ -1,18 +1,16 @@
 //! What all providers of the kernel cost while nothing happens: the processor time and the memory of the agent that has them,
 //! and what their programs take in the kernel of whatever else this host does.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gadget_benches::{Limit, asked, print};
+use gadget_benches::{Limit, Program, asked, print, run_until_input_ends};
 use gadget_core::{
-    Agent, Clock as _, Gadget, HostFacts, KernelCost, Ledger, Name, Plans, Reading, Signal, Stop,
+    Agent, Clock as _, Gadget, HostFacts, KernelCost, Ledger, Name, Plans, Reading, Signal,
     SystemClock, Timestamp, World,
 };
 use gadget_signals::{Kernel, KernelProviders};
@@ -35,12 +33,18 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let mut agent = Process::start(&folder.path().join("ledger"))?;
+    let mut agent = Command::new(std::env::current_exe()?);
+    agent.env(LEDGER, folder.path().join("ledger")).stdout(Stdio::piped());
+    let mut agent = Program::start(&mut agent)?;
     thread::sleep(WARM_UP);
-    let before = agent.cpu()?;
+    let cpu = |agent: &Program| {
+        let threads = agent.cpu().context("the agent ended while it was measured")?;
+        anyhow::Ok(threads.values().sum::<Duration>())
+    };
+    let before = cpu(&agent)?;
     thread::sleep(MEASURED);
-    let spent = agent.cpu()? - before;
-    let (rss, peak) = (agent.kib("VmRSS:")?, agent.kib("VmHWM:")?);
+    let spent = cpu(&agent)? - before;
+    let (rss, peak) = (agent.kib("status", "VmRSS:")?, agent.kib("status", "VmHWM:")?);
     let said = agent.end()?;
     let percent = 100.0 * spent.as_secs_f64() / MEASURED.as_secs_f64();
     let providers = said.lines().filter(|line| line.starts_with("with ")).count();
@@ -57,49 +61,6 @@ fn main() -> Result<()> {
     let note = "of what others do meanwhile";
     print("kernel_idle/programs", in_kernel, "% of a core", Limit::None, note);
     Ok(())
-}
-
-/// A child that ends with this.
-struct Process(Child);
-
-impl Process {
-    fn start(ledger: &Path) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.env(LEDGER, ledger).stdin(Stdio::piped()).stdout(Stdio::piped());
-        Ok(Self(command.spawn()?))
-    }
-
-    /// Of all its threads, by the scheduler's own count (field 1 of `schedstat`, in ns).
-    fn cpu(&self) -> Result<Duration> {
-        let mut nanos = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.0.id()))?.flatten() {
-            let text = fs::read_to_string(task.path().join("schedstat"))?;
-            nanos += text.split_ascii_whitespace().next().context("no number")?.parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanos))
-    }
-
-    fn kib(&self, key: &str) -> Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;
-        Ok(line.split_ascii_whitespace().next().context("no number")?.parse()?)
-    }
-
-    /// What it had to say.
-    fn end(&mut self) -> Result<String> {
-        drop(self.0.stdin.take());
-        let mut said = String::new();
-        self.0.stdout.take().context("it has an output")?.read_to_string(&mut said)?;
-        self.0.wait()?;
-        Ok(said)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Keeps the last cost of each provider.
@@ -133,14 +94,7 @@ fn be_agent(ledger: &Path) -> Result<()> {
         println!("with {}: {}", chosen.provider.name(), chosen.decided);
         builder = builder.provider(chosen.provider, chosen.every);
     }
-    let mut agent = builder.build()?;
-    let stop = Stop::new();
-    let on_end = stop.clone();
-    thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        on_end.stop();
-    });
-    agent.run(&stop);
+    run_until_input_ends(&mut builder.build()?);
     let costs = COSTS.lock().map_err(|_| anyhow::anyhow!("a gadget panicked"))?;
     for cost in costs.iter().filter(|cost| !cost.over.is_zero()) {
         let share = 100.0 * cost.took.as_secs_f64() / cost.over.as_secs_f64();

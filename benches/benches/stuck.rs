@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use gadget_benches::{Limit, asked, print};
+use gadget_benches::{Limit, asked, identity, print};
 use gadget_core::{
     Clock as _, Gadget as _, HostFacts, Plans, ProcessId, Reading, Scope, Signal, SignalProvider,
     Signals, Subject, SystemClock, World, thread_cpu,
@@ -139,10 +139,7 @@ impl Crowd {
     }
 
     fn a_server(&self) -> Result<ProcessId> {
-        let pid = self.servers[0].id();
-        let path = std::path::PathBuf::from(format!("/proc/{pid}/stat"));
-        let start = gadget_signals::parse::process_stat(&std::fs::read(&path)?, &path)?.start;
-        Ok(ProcessId { pid, start })
+        identity(self.servers[0].id())
     }
 }
 
