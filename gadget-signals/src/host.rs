@@ -70,7 +70,7 @@ impl HostProviders {
     pub fn for_memory(subtrees: &[&str]) -> Result<Self, SignalError> {
         let mut found = Choice::default();
         #[cfg(feature = "bpf")]
-        let _types = crate::bpf::Kernel::probe();
+        let types = crate::bpf::Kernel::probe();
         if subtrees.is_empty() {
             let memory = HostMemoryProvider::host()?;
             found.add(memory, AT_REST.memory, "/proc/meminfo and vmstat".to_owned());
@@ -118,7 +118,10 @@ impl HostProviders {
             found.add(reclaim, Duration::from_secs(1), decided);
         }
         #[cfg(feature = "bpf")]
-        crate::bpf::give_memory_back();
+        {
+            drop(types);
+            crate::bpf::give_memory_back();
+        }
         let Choice { chosen, missing } = found;
         Ok(Self { chosen, missing })
     }

@@ -56,7 +56,7 @@ impl KernelProviders {
     #[must_use]
     pub fn of(layout: Option<&CgroupLayout>) -> Self {
         let mut found = Choice::default();
-        let _types = Kernel::probe();
+        let types = Kernel::probe();
         let processes = Processes::at("/proc", layout.cloned());
         found.chose("processes", processes, Processes::describe, PROCESSES);
         found.chose("reclaim", ReclaimWatch::host(layout), ReclaimWatch::describe, WAKES);
@@ -82,6 +82,7 @@ impl KernelProviders {
             found.fall_back("the proc connector, counts alone", ProcConnector::host());
         }
         found.chose("syscalls", SyscallProfile::host(), SyscallProfile::describe, COUNTERS);
+        drop(types);
         give_memory_back();
         let Choice { chosen, missing } = found;
         Self { chosen, missing }
