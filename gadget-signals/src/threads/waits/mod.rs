@@ -108,9 +108,9 @@ impl Waits {
 
     fn sweep(&mut self, now: Timestamp, out: &mut Signals) -> Result<(), SignalError> {
         self.left_out = 0;
-        self.found.clear();
         let walked = self.candidates.find(now, &mut self.found);
-        for candidate in std::mem::take(&mut self.found) {
+        let mut found = std::mem::take(&mut self.found);
+        for candidate in found.drain(..) {
             if !self.suspects.contains_key(&candidate.process) && self.is_worth_it(&candidate) {
                 self.suspect(candidate.process);
             }
@@ -118,6 +118,7 @@ impl Waits {
                 suspect.rests(&candidate, now);
             }
         }
+        self.found = found;
         if let Some(queues) = &mut self.queues {
             for process in queues.stuck(&mut self.reader, now) {
                 self.suspect(process);
