@@ -65,6 +65,8 @@ pub enum Setting {
     OomScoreAdj,
     /// A file under `/proc/sys`.
     Sysctl,
+    /// What the agent sends, in the words of [`Telemetry`](crate::Telemetry).
+    Telemetry,
 }
 
 /// What puts an effect back. Written to the ledger before the effect happens.

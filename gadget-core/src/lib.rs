@@ -75,6 +75,7 @@ mod rehearsal;
 mod relations;
 mod signal;
 mod subject;
+mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod units;
@@ -108,16 +109,18 @@ pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
 pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
 pub use rehearsal::Rehearsal;
 pub use signal::{
-    BlockLatency, BlockOperation, CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat,
-    CgroupPids, Exit, Futex, HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies,
-    Lifecycle, Listener, Lock, LockKind, MonitorWait, PageFaults, Paging, Peer, Pressure,
-    ProcessUsage, Reading, Reclaim, Resource, RuntimeReport, Scheduling, Signal, Stall, Syscalls,
-    Tcp, Thread, Threads, Wait, Wakers,
+    BlockLatency, BlockOperation, Census, CensusRow, CensusSource, CgroupCpu, CgroupMemory,
+    CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource, Exits, Futex,
+    HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle, Listener,
+    Lock, LockKind, ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure, ProcessDetail,
+    ProcessUsage, Reading, Reclaim, Resource, RuntimeReport, Scheduling, SettingsText, Signal,
+    Stall, Syscalls, Tcp, Thread, Threads, Users, Wait, Wakers,
 };
 pub use subject::{
     CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,
     ProcessIdentity, QosClass, Runtime, Subject, ThreadId,
 };
+pub use telemetry::{NotTelemetry, Telemetry, TelemetryCell, TelemetryLevel};
 pub use units::{Bytes, MemoryLimit, OutOfRange, Percent, Probability, Timestamp};
 pub use world::{Cgroup, Host, Process, World};
 

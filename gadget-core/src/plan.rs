@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Assessment, Evidence, Name};
 use crate::subject::Subject;
+use crate::telemetry::Telemetry;
 use crate::units::{Bytes, MemoryLimit, Probability, Timestamp};
 
 /// Identifies a plan within one ledger; counts up and is never used twice.
@@ -121,6 +122,11 @@ pub enum Step {
     Sync,
     /// Record what every thread of a process is doing: its stacks, its lock graph, its runtime's own dump.
     CaptureStacks,
+    /// Change what the agent sends of what it sees.
+    SetTelemetry {
+        /// What is sent from then on.
+        to: Telemetry,
+    },
     /// Run a hook that the operator configured under this name.
     Hook {
         /// The hook's name.
@@ -201,6 +207,7 @@ step_kinds! {
     SetSysctl "set-sysctl" Medium true: Step::SetSysctl { .. },
     Sync "sync" Low false: Step::Sync,
     CaptureStacks "capture-stacks" Low false: Step::CaptureStacks,
+    SetTelemetry "set-telemetry" Low true: Step::SetTelemetry { .. },
     Hook "hook" High false: Step::Hook { .. },
 }
 
@@ -243,6 +250,7 @@ impl fmt::Display for Step {
             Self::SetIoMax { device: (major, minor), .. } => write!(f, " of {major}:{minor}"),
             Self::SetPidsMax { to: Some(to) } => write!(f, " to {to}"),
             Self::SetSysctl { key, value } => write!(f, " {key} = {value}"),
+            Self::SetTelemetry { to } => write!(f, " to {to}"),
             Self::Hook { name } => write!(f, " {name}"),
             Self::CollectGarbage
             | Self::Freeze
@@ -291,6 +299,10 @@ pub enum Metric {
     MemorySome10,
     /// Memory pressure `full avg10`, in percent.
     MemoryFull10,
+    /// The agent's CPU time, in percent of one core, over the time since it was last looked at.
+    AgentCpu,
+    /// The agent's resident memory, in bytes.
+    AgentMemory,
 }
 
 /// What should become true after a step.

@@ -56,6 +56,8 @@ pub enum Subject {
     Cgroup(CgroupId),
     /// One process.
     Process(ProcessId),
+    /// The agent itself: what it uses, and what it sends.
+    Agent,
 }
 
 impl fmt::Display for Subject {
@@ -64,6 +66,7 @@ impl fmt::Display for Subject {
             Self::Host => f.write_str("host"),
             Self::Cgroup(id) => write!(f, "cgroup {}", id.0),
             Self::Process(id) => write!(f, "process {}", id.pid),
+            Self::Agent => f.write_str("agent"),
         }
     }
 }

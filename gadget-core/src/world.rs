@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::plan::{Change, Metric};
 use crate::relations::Relations;
-use crate::signal::{CgroupMemory, HostMemory, Pressure, ProcessUsage, Reading, Resource, Signal};
+use crate::signal::{
+    CgroupMemory, HostMemory, ModuleUse, Pressure, ProcessUsage, Reading, Resource, Signal,
+};
 use crate::subject::{CgroupId, CgroupIdentity, HostFacts, ProcessId, ProcessIdentity, Subject};
 use crate::units::{Bytes, MemoryLimit, Timestamp};
 
@@ -20,6 +22,7 @@ const MAX_PROCESSES: usize = 100_000;
 pub struct World {
     facts: HostFacts,
     host: Host,
+    agent: Own,
     cgroups: BTreeMap<CgroupId, Cgroup>,
     processes: HashMap<ProcessId, Process>,
     relations: Relations,
@@ -35,6 +38,13 @@ pub struct Host {
     pub pressure: Option<Pressure>,
     /// When it was last seen.
     pub seen: Timestamp,
+}
+
+/// What is known of the agent itself.
+#[derive(Debug, Default)]
+struct Own {
+    used: Option<ModuleUse>,
+    seen: Timestamp,
 }
 
 /// What is known of one cgroup.
@@ -99,6 +109,7 @@ impl World {
         Self {
             facts,
             host: Host::default(),
+            agent: Own::default(),
             cgroups: BTreeMap::new(),
             processes: HashMap::new(),
             relations: Relations::default(),
@@ -121,6 +132,14 @@ impl World {
             }
             Subject::Cgroup(id) => self.observe_cgroup(id, signal),
             Subject::Process(id) => self.observe_process(id, signal),
+            Subject::Agent => {
+                self.agent.seen = signal.at;
+                if let Reading::ModuleUse(used) = &signal.reading
+                    && used.module == ModuleUse::WHOLE
+                {
+                    self.agent.used = Some((**used).clone());
+                }
+            }
         }
     }
 
@@ -362,6 +381,7 @@ impl World {
             Subject::Host => Some(self.host.seen),
             Subject::Cgroup(id) => self.cgroups.get(&id).map(|cgroup| cgroup.seen),
             Subject::Process(id) => self.processes.get(&id).map(|process| process.seen),
+            Subject::Agent => Some(self.agent.seen),
         }
     }
 
@@ -389,7 +409,11 @@ impl World {
             (Subject::Process(id), Metric::ProcessRss) => {
                 Some(self.process(id)?.usage?.rss.as_f64())
             }
-            (Subject::Process(_), _) => None,
+            (Subject::Agent, Metric::AgentCpu) => self.agent.used.as_ref()?.cpu_percent(),
+            (Subject::Agent, Metric::AgentMemory) => {
+                Some(self.agent.used.as_ref()?.memory?.as_f64())
+            }
+            (Subject::Process(_) | Subject::Agent, _) => None,
         }
     }
 

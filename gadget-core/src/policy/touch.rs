@@ -40,7 +40,7 @@ impl Inside {
             next = process.map(|identity| identity.parent);
         }
         match plan.target.subject {
-            Subject::Host => {}
+            Subject::Host | Subject::Agent => {}
             Subject::Cgroup(id) => world.cgroup_tree(id, &mut self.cgroups, &mut self.processes),
             Subject::Process(id) => match plan.target.reach {
                 Reach::Alone => self.processes.extend(world.process(id).map(|_| id)),

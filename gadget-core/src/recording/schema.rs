@@ -1,17 +1,18 @@
 //! The schema's version and fingerprint.
 
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::signal::{
-    BlockLatency, BlockOperation, CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat,
-    CgroupPids, Exit, Futex, HostCpu, HostMemory, IoCount, KernelCost, Latencies, Lifecycle,
-    Listener, Lock, LockKind, MonitorWait, PageFaults, Paging, Peer, Pressure, ProcessUsage,
-    Reading, Reclaim, Resource, RuntimeReport, Scheduling, Stall, Syscalls, Tcp, Thread, Threads,
-    Wait, Wakers,
+    BlockLatency, BlockOperation, Census, CensusRow, CensusSource, CgroupCpu, CgroupMemory,
+    CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource, Exits, Futex,
+    HostCpu, HostMemory, IoCount, KernelCost, Latencies, Lifecycle, Listener, Lock, LockKind,
+    ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure, ProcessDetail, ProcessUsage,
+    Reading, Reclaim, Resource, RuntimeReport, Scheduling, SettingsText, Stall, Syscalls, Tcp,
+    Thread, Threads, Wait, Wakers,
 };
 use crate::subject::{
     CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,
@@ -41,8 +42,12 @@ pub(super) static FINGERPRINT: LazyLock<[u8; 8]> = LazyLock::new(|| {
 pub(super) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
     let facts = HostFacts { boot_id: "b".into(), kernel: "k".into(), agent_pid: 300, cpus: 2 };
     let process = ProcessId { pid: 300, start: 70_000 };
-    let subjects =
-        vec![Subject::Host, Subject::Cgroup(CgroupId(70_000)), Subject::Process(process)];
+    let subjects = vec![
+        Subject::Host,
+        Subject::Cgroup(CgroupId(70_000)),
+        Subject::Process(process),
+        Subject::Agent,
+    ];
     let mut readings = vec![
         Reading::HostMemory(host_memory()),
         Reading::HostCpu(host_cpu()),
@@ -64,6 +69,8 @@ pub(super) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
         Reading::RuntimeReport(Box::new(runtime_report())),
     ];
     readings.extend(of_the_kernel());
+    readings.extend(of_all_processes());
+    readings.extend(of_the_agent());
     readings.extend(
         [Resource::Memory, Resource::Cpu, Resource::Io]
             .into_iter()
@@ -330,6 +337,96 @@ fn of_the_kernel() -> Vec<Reading> {
     readings
 }
 
+fn of_all_processes() -> Vec<Reading> {
+    let id = ProcessId { pid: 300, start: 70_000 };
+    let comm = Comm::new(b"c");
+    let row = CensusRow {
+        id,
+        parent: 1,
+        uid: 2,
+        comm,
+        state: 'R',
+        kernel_thread: true,
+        threads: 3,
+        execs: Some(4),
+        cgroup: Some(CgroupId(5)),
+        user: Duration::new(6, 7),
+        system: Duration::new(8, 9),
+        minor_faults: 10,
+        major_faults: 11,
+        voluntary_switches: Some(12),
+        involuntary_switches: Some(13),
+        rss: Bytes::new(14),
+        virtual_size: Bytes::new(15),
+        swap: Some(Bytes::new(16)),
+        io: Some(io_count()),
+    };
+    use CensusSource::{BpfIterator, BpfWalk, Files, KeptFiles};
+    let census = |source| Census {
+        source,
+        over: Some(Duration::new(1, 2)),
+        cost: Duration::new(3, 4),
+        busy: Duration::new(5, 6),
+        vanished: 7,
+        rows: vec![row],
+    };
+    let end = End {
+        id,
+        parent: 1,
+        parent_comm: Some(comm),
+        comm,
+        cgroup: Some(CgroupId(2)),
+        exit: Exit {
+            code: Some(1),
+            signal: Some(2),
+            lifetime: Duration::new(3, 4),
+            peak_rss: Some(Bytes::new(5)),
+        },
+        user: Some(Duration::new(6, 7)),
+        system: Some(Duration::new(8, 9)),
+        execs: 10,
+        oom: true,
+    };
+    let exits =
+        |source| Exits { source, forks: 1, execs: 2, produced: 3, lost: 4, ends: vec![end] };
+    let detail = ProcessDetail {
+        command_line: Some("a b".into()),
+        exe: Some("e".into()),
+        fds: Some(1),
+        pss: Some(Bytes::new(2)),
+        io: Some(io_count()),
+        cgroup: Some(CgroupId(3)),
+    };
+    let mut readings: Vec<_> = [BpfWalk, BpfIterator, KeptFiles, Files]
+        .map(|source| Reading::Census(Arc::new(census(source))))
+        .into();
+    readings.extend(
+        [ExitSource::Bpf, ExitSource::Netlink, ExitSource::Scan]
+            .map(|source| Reading::Exits(Arc::new(exits(source)))),
+    );
+    readings.push(Reading::Users(Arc::new(vec![(300, "u".into())])));
+    readings.push(Reading::ProcessDetail(Box::new(detail)));
+    readings
+}
+
+fn of_the_agent() -> Vec<Reading> {
+    vec![
+        Reading::ModuleUse(Box::new(ModuleUse {
+            module: "m".into(),
+            cpu: Duration::new(1, 2),
+            over: Duration::new(3, 4),
+            memory: Some(Bytes::new(5)),
+            fds: Some(6),
+            silent: Some(Duration::new(7, 8)),
+        })),
+        Reading::Settings(Box::new(SettingsText {
+            gadget: "g".into(),
+            from: "f".into(),
+            text: "t".into(),
+        })),
+    ]
+}
+
 /// The schema in words: `1.0123456789abcdef`.
 pub(super) fn describe(version: u16, fingerprint: [u8; 8]) -> String {
     format!("{version}.{:016x}", u64::from_be_bytes(fingerprint))
@@ -373,7 +470,13 @@ mod tests {
             | Reading::OomVictim
             | Reading::Signalled { .. }
             | Reading::Reclaim(_)
-            | Reading::KernelCost(_) => 29,
+            | Reading::KernelCost(_)
+            | Reading::Census(_)
+            | Reading::Exits(_)
+            | Reading::Users(_)
+            | Reading::ProcessDetail(_)
+            | Reading::ModuleUse(_)
+            | Reading::Settings(_) => 35,
         }
     }
 

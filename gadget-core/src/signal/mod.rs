@@ -3,9 +3,11 @@
 //! Readings hold plain numbers and are cheap to copy; names and paths travel once, in the identity readings. What this
 //! kernel does not offer, or what was not read this time, is `None` and never zero.
 
+mod census;
 mod kernel;
 mod threads;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::subject::{CgroupIdentity, ProcessIdentity, Subject};
 use crate::units::{Bytes, MemoryLimit, Percent, Timestamp};
 
+pub use census::{
+    Census, CensusRow, CensusSource, Comm, End, ExitSource, Exits, ModuleUse, ProcessDetail,
+    SettingsText, Users,
+};
 pub use kernel::{
     BlockLatency, BlockOperation, Exit, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle,
     PageFaults, Reclaim, Scheduling, Syscalls, Tcp,
@@ -100,6 +106,18 @@ pub enum Reading {
     Reclaim(Reclaim),
     /// What a provider costs the kernel.
     KernelCost(Box<KernelCost>),
+    /// Every process of the host at one look.
+    Census(Arc<Census>),
+    /// Every process of the host that ended since the last such reading.
+    Exits(Arc<Exits>),
+    /// The names of the host's users.
+    Users(Arc<Users>),
+    /// What is costly to know of a process.
+    ProcessDetail(Box<ProcessDetail>),
+    /// What a part of the agent uses.
+    ModuleUse(Box<ModuleUse>),
+    /// Settings that an operator has given a gadget.
+    Settings(Box<SettingsText>),
 }
 
 impl Reading {

@@ -172,6 +172,7 @@ fn undo_of(plan: &Plan) -> Undo {
         Step::SetAffinity { .. } => Setting::Affinity,
         Step::SetOomScoreAdj { .. } => Setting::OomScoreAdj,
         Step::SetSysctl { .. } => Setting::Sysctl,
+        Step::SetTelemetry { .. } => Setting::Telemetry,
         _ => return crate::rehearsal::undo_of(plan),
     };
     let value = |text: &str| Value::from(text).unwrap_or_default();

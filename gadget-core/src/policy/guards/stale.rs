@@ -14,8 +14,11 @@ impl Guard for Stale {
     }
     fn judge(&self, case: &Case<'_>) -> Opinion {
         let subject = case.plan.target.subject;
+        if subject == Subject::Agent {
+            return Opinion::Pass;
+        }
         let known = match subject {
-            Subject::Host => true,
+            Subject::Host | Subject::Agent => true,
             // Without its processes nobody can say that none of them is protected.
             Subject::Cgroup(id) => {
                 case.world.cgroup(id).is_some_and(|cgroup| cgroup.identity.is_some())

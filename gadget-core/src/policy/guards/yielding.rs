@@ -37,6 +37,7 @@ pub(in crate::policy) const fn changes(setting: Setting) -> StepKind {
         Setting::Affinity => StepKind::SetAffinity,
         Setting::OomScoreAdj => StepKind::SetOomScoreAdj,
         Setting::Sysctl => StepKind::SetSysctl,
+        Setting::Telemetry => StepKind::SetTelemetry,
     }
 }
 
