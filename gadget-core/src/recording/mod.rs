@@ -1,6 +1,6 @@
 //! What the providers saw, on file, and the same again at full speed.
 //!
-//! A recording is a short plain header (magic, version and fingerprint of the schema), then one zstd stream of frames:
+//! A recording is a short plain header (magic, version and fingerprints of the schema), then one zstd stream of frames:
 //! first the [`HostFacts`](crate::HostFacts), then one frame for each batch of signals. A frame is its length and its
 //! CRC-32, four bytes each and least significant first, then the batch in postcard form with times relative to the
 //! batch's first. The stream is flushed every second of recorded time, so that a recording whose writer was killed can be

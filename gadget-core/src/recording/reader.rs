@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zstd::stream::read::Decoder;
 
 use super::recorder::MAGIC;
+use super::schema::Schema;
 use super::{RecordingError, frame, schema};
 use crate::signal::Signal;
 use crate::subject::HostFacts;
@@ -173,26 +174,29 @@ impl Recording {
 }
 
 fn check_header(path: &Path, source: &mut dyn Read) -> Result<(), RecordingError> {
-    let mut header = [0; 18];
-    source.read_exact(&mut header).map_err(|source| match source.kind() {
+    let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::UnexpectedEof => RecordingError::NotARecording { path: path.to_owned() },
         _ => RecordingError::Read { path: path.to_owned(), source },
-    })?;
-    let (magic, rest) = header.split_at(MAGIC.len());
-    let (version, fingerprint) = rest.split_at(2);
+    };
+    let mut header = [0; MAGIC.len() + 2];
+    source.read_exact(&mut header).map_err(failed)?;
+    let (magic, version) = header.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err(RecordingError::NotARecording { path: path.to_owned() });
     }
     let version = version.try_into().map_or(0, u16::from_le_bytes);
-    let fingerprint = fingerprint.try_into().unwrap_or_default();
-    if (version, fingerprint) == (schema::VERSION, *schema::FINGERPRINT) {
-        return Ok(());
+    let found = match version {
+        schema::VERSION => Schema::read(source).map_err(failed)?,
+        _ => None,
+    };
+    match found {
+        Some(found) if schema::OURS.reads(&found) => Ok(()),
+        found => Err(RecordingError::Schema {
+            path: path.to_owned(),
+            found: found.map_or_else(|| version.to_string(), |found| found.describe(version)),
+            expected: schema::OURS.describe(schema::VERSION),
+        }),
     }
-    Err(RecordingError::Schema {
-        path: path.to_owned(),
-        found: schema::describe(version, fingerprint),
-        expected: schema::describe(schema::VERSION, *schema::FINGERPRINT),
-    })
 }
 
 /// Batch after batch, each in memory of its own; [`Recording::next_batch`] is faster.

@@ -62,7 +62,7 @@ impl Recorder {
         let begin = || {
             out.write_all(&MAGIC)?;
             out.write_all(&schema::VERSION.to_le_bytes())?;
-            out.write_all(&*schema::FINGERPRINT)?;
+            out.write_all(&schema::OURS.to_bytes())?;
             Encoder::new(Counted { out, written: 0 }, LEVEL)
         };
         let stream = begin().map_err(failed)?;

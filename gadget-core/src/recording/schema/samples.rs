@@ -1,10 +1,8 @@
-//! The schema's version and fingerprint.
+//! One of everything that a frame can hold.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
-
-use sha2::{Digest, Sha256};
 
 use crate::signal::{
     BlockLatency, BlockOperation, Census, CensusRow, CensusSource, CgroupCpu, CgroupMemory,
@@ -20,26 +18,8 @@ use crate::subject::{
 };
 use crate::units::{Bytes, MemoryLimit, Percent, Timestamp};
 
-/// The version of the header and the framing.
-pub(super) const VERSION: u16 = 1;
-
-/// A fingerprint of everything a frame can hold.
-///
-/// It covers the names, the order and the encoding of all variants and fields, by way of one sample of each, so that a
-/// changed vocabulary is noticed without anybody having to remember to count a version up.
-pub(super) static FINGERPRINT: LazyLock<[u8; 8]> = LazyLock::new(|| {
-    let mut hash = Sha256::new();
-    let (facts, subjects, readings) = samples();
-    // The names and their order, then the numbers that stand for variants in frames.
-    hash.update(serde_json::to_vec(&(&facts, &subjects, &readings)).unwrap_or_default());
-    hash.update(postcard::to_stdvec(&(&facts, &subjects, &readings)).unwrap_or_default());
-    let mut fingerprint = [0; 8];
-    fingerprint.copy_from_slice(&hash.finalize()[..8]);
-    fingerprint
-});
-
 /// One of everything, every field present and written out, so that a new field does not compile until it is here.
-pub(super) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
+pub(in crate::recording) fn samples() -> (HostFacts, Vec<Subject>, Vec<Reading>) {
     let facts = HostFacts { boot_id: "b".into(), kernel: "k".into(), agent_pid: 300, cpus: 2 };
     let process = ProcessId { pid: 300, start: 70_000 };
     let subjects = vec![
@@ -427,11 +407,6 @@ fn of_the_agent() -> Vec<Reading> {
     ]
 }
 
-/// The schema in words: `1.0123456789abcdef`.
-pub(super) fn describe(version: u16, fingerprint: [u8; 8]) -> String {
-    format!("{version}.{:016x}", u64::from_be_bytes(fingerprint))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -491,6 +466,6 @@ mod tests {
     fn no_field_of_the_samples_is_absent() {
         let (_, subjects, readings) = samples();
         let json = serde_json::to_string(&(subjects, readings)).unwrap();
-        assert!(!json.contains("null"), "what is absent is not covered by the fingerprint: {json}");
+        assert!(!json.contains("null"), "what is absent is not covered by a fingerprint: {json}");
     }
 }
