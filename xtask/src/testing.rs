@@ -10,34 +10,46 @@ use crate::embed;
 use crate::run;
 use crate::workspace::{Workspace, program_exists};
 
+/// Tests of features whose dependencies are heavy: built after everything else, so that nobody waits for them who need not.
+const HEAVY: &[(&str, &str)] = &[("gadget-filter", "wasm")];
+
 /// Runs them all, also when some fail, and ends with one line of counts.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut failures = Vec::new();
     let mut sum = Counts::default();
+    let mut unable = Vec::new();
+    let mut stages = vec![
+        ("tests".to_owned(), tests(workspace, &["--workspace"])),
+        ("doctests".to_owned(), doctests(workspace)),
+    ];
+    stages.extend(HEAVY.iter().map(|(package, features)| {
+        let only = ["-p", package, "--features", features];
+        (format!("{package} with {features}"), tests(workspace, &only))
+    }));
     // Where nextest puts it, wherever cargo builds.
     let junit = workspace.root.join("target/nextest/default/junit.xml");
-    if junit.exists() {
-        fs::remove_file(&junit)?;
-    }
-    for (name, mut command) in [("tests", tests(workspace)), ("doctests", doctests(workspace))] {
+    for (name, mut command) in stages {
+        if junit.exists() {
+            fs::remove_file(&junit)?;
+        }
         let (status, lines) = run::tee_status(&mut command)?;
         let counts = lines.iter().filter_map(|line| Counts::parse(line)).sum::<Counts>();
         sum = sum + counts;
         if !status.success() {
-            failures.push(name);
             // A build that failed ran no test, yet is no success.
             sum.failed += usize::from(counts.failed == 0);
+            failures.push(name);
         }
+        unable.extend(self::unable(&fs::read_to_string(&junit).unwrap_or_default()));
     }
     match embed::run(workspace) {
         Ok(counts) => sum = sum + counts,
         Err(error) => {
             eprintln!("xtask: the README does not hold: {error:#}");
-            failures.push("embed");
+            failures.push("embed".to_owned());
             sum.failed += 1;
         }
     }
-    let unable = unable(&fs::read_to_string(&junit).unwrap_or_default());
     for line in &unable {
         println!("could not run here: {line}");
     }
@@ -48,13 +60,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// `cargo nextest` where it is installed: it runs the test binaries side by side and bounds each test's time.
-fn tests(workspace: &Workspace) -> Command {
+fn tests(workspace: &Workspace, which: &[&str]) -> Command {
     let mut command = workspace.cargo();
     if program_exists("cargo-nextest") {
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["nextest", "run", "--no-fail-fast"]).args(which);
     } else {
         // Documentation tests come next, whichever runner this was.
-        command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+        command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]).args(which);
     }
     command
 }
