@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use crate::bpf;
 use crate::new_gadget;
+use crate::proto;
 use crate::run;
 use crate::workspace::{Package, Workspace};
 
@@ -31,6 +32,7 @@ pub(crate) const ALL: &[(&str, Gate)] = &[
     ("features", features),
     ("rustdoc", rustdoc),
     ("bpf", bpf::check),
+    ("proto", proto::check),
     ("new-gadget", new_gadget),
     ("fuzz", fuzz),
 ];

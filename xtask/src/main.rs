@@ -14,6 +14,7 @@ mod kernels;
 mod lab;
 mod needs;
 mod new_gadget;
+mod proto;
 mod readme;
 mod run;
 mod testing;
@@ -62,6 +63,8 @@ enum Task {
     Bench(bench::Options),
     /// Compile the BPF programs and write their skeletons, which are checked in.
     Bpf(bpf::Options),
+    /// Write the messages that the Surveyor sends from their `.proto` files; they are checked in.
+    Proto(proto::Options),
     /// Say what each of the kernel's providers uses on this host and in QEMU guests, and run their tests there.
     Kernels(kernels::Options),
     /// Make a gadget that compiles, tests and runs in an example of the same name.
@@ -104,6 +107,7 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Demo(rest) => lab::demo(&workspace, &rest.args),
         Task::Lab(options) => lab::run(&workspace, &options, install),
         Task::Bpf(options) => bpf::run(&workspace, &options, install),
+        Task::Proto(options) => proto::run(&workspace, &options),
         Task::Clinic(rest) => clinic::run(&workspace, &rest.args, install),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Kernels(options) => kernels::run(&workspace, &options, install),

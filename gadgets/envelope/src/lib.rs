@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod envelope;
+mod error;
+// Written by the generator from the files of `proto/`, and formatted by it.
+#[rustfmt::skip]
+mod generated;
+mod outbox;
+mod text;
+mod validate;
+
+pub use envelope::{AgentIdentity, Envelope, Kind, MOST_BYTES};
+pub use error::EnvelopeError;
+pub use generated::*;
+pub use outbox::Outbox;
+pub use text::{escape, unescape};
+pub use validate::SKETCH_VERSION;

@@ -1,0 +1,9 @@
+//! What goes over the wire: its form, its bytes and its contract.
+
+#![allow(clippy::unwrap_used, reason = "what fails to set up fails the test")]
+
+mod golden;
+mod released;
+mod sample;
+mod schema;
+mod validate;
