@@ -30,6 +30,8 @@ pub struct Program<G, T> {
     pub gadget: G,
     /// How it says what it thinks.
     pub tongue: T,
+    /// What is permitted where no policy is named, for a gadget that changes nothing but what the agent itself does.
+    pub policy: Option<&'static str>,
 }
 
 impl<G, T> Program<G, T>
@@ -72,13 +74,13 @@ where
             .clock(clock)
             .host(facts.clone())
             .gadget(self.gadget)
-            .policy(policy(asked)?)
+            .policy(policy(asked, self.policy)?)
             .on_event(printer(self.tongue, asked.json, stop.clone()));
         for chosen in host.chosen {
             eprintln!("{name}: {}: {}", chosen.provider.name(), chosen.decided);
             builder = builder.provider(chosen.provider, chosen.every);
         }
-        let mut acts = asked.act;
+        let mut acts = asked.act || self.policy.is_some();
         if let Some(dir) = &asked.ledger {
             match Ledger::open(dir, &facts, clock.now()) {
                 Ok(ledger) => {
@@ -105,6 +107,8 @@ where
             let programs = Programs::load(asked.programs.as_deref())?;
             let linux = programs.backend().context("cannot use the programs")?;
             builder = builder.actions(backend(linux).build());
+        }
+        if asked.act && acts {
             eprintln!("{name}: {}", gadget_actions::survive());
         }
         let mut agent = builder.build()?;
@@ -122,7 +126,7 @@ where
             .host(recording.facts().clone())
             .clock(ManualClock::default())
             .gadget(self.gadget)
-            .policy(policy(asked)?)
+            .policy(policy(asked, self.policy)?)
             .actions(Rehearsal)
             .on_event(printer(self.tongue, asked.json, Stop::new()));
         if let Some(dir) = &asked.ledger {
@@ -143,14 +147,14 @@ where
     }
 }
 
-fn policy(asked: &Watch) -> anyhow::Result<Policy> {
+fn policy(asked: &Watch, otherwise: Option<&str>) -> anyhow::Result<Policy> {
     match &asked.policy {
         // Without --act no backend is there that could do anything, whatever the policy says.
         Some(path) => {
             Policy::load(path).with_context(|| format!("cannot use the policy {}", path.display()))
         }
         None if asked.act => bail!("--act needs --policy"),
-        None => Ok(Policy::observe()),
+        None => Ok(otherwise.map_or_else(|| Ok(Policy::observe()), Policy::from_toml)?),
     }
 }
 

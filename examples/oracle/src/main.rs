@@ -24,6 +24,7 @@ fn watch(asked: &Asked) -> anyhow::Result<()> {
         name: NAME,
         gadget: Oracle::builder().build()?,
         tongue: say::Forecasts::default(),
+        policy: None,
     };
     let providers = || {
         let subtrees: Vec<&str> = asked.cgroup.iter().map(String::as_str).collect();

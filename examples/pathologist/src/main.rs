@@ -35,7 +35,7 @@ fn watch(asked: &Asked) -> anyhow::Result<()> {
         .studied(asked.study.clone())
         .every_state(asked.all)
         .build()?;
-    let program = Program { name: NAME, gadget, tongue: say::Findings::default() };
+    let program = Program { name: NAME, gadget, tongue: say::Findings::default(), policy: None };
     program.run(&asked.watch, || providers(asked), |backend| recording_incidents(backend, asked))
 }
 
