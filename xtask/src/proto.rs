@@ -28,6 +28,6 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Verdict> {
 
 fn generate(workspace: &Workspace, args: &[&str]) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["run", "--quiet", "-p", "gadget-envelope", "--example", "generate", "--"]);
+    cargo.args(["run", "--quiet", "-p", "gadget-proto", "--"]);
     run::run(cargo.args(args))
 }

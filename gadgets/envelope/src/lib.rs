@@ -15,3 +15,7 @@ pub use generated::*;
 pub use outbox::Outbox;
 pub use text::{escape, unescape};
 pub use validate::SKETCH_VERSION;
+
+/// The messages as an encoded `google.protobuf.FileDescriptorSet`, for whoever reads them by reflection; the files that come with
+/// every protobuf library are not in it.
+pub const DESCRIPTOR: &[u8] = include_bytes!("descriptor.binpb");

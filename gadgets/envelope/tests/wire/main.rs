@@ -3,7 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "what fails to set up fails the test")]
 
 mod golden;
-mod released;
 mod sample;
-mod schema;
 mod validate;

@@ -1,7 +1,13 @@
-//! Writes `src/generated.rs` from the files of `proto/`; with `--check` it only looks whether that is needed. With
-//! `--release` it writes `proto/released.binpb` too: from then on the tags of the present files are frozen.
+//! Writes `generated.rs` and `descriptor.binpb` of `gadget-envelope` from the `.proto` files of this folder; with `--check` it only
+//! looks whether that is needed. With `--release` it writes `released.binpb` too: from then on the tags of the present files are
+//! frozen, and a test fails when they change.
 //!
 //! What is generated is checked in, so that whoever builds the crate needs neither this nor a protobuf compiler.
+
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::env;
 use std::fmt::Write as _;
@@ -15,8 +21,9 @@ use protox::Compiler;
 
 const FILES: [&str; 2] = ["ddsketch.proto", "surveyor.proto"];
 const PACKAGE: &str = "gadget.surveyor.v1";
-const GENERATED: &str = "src/generated.rs";
-const RELEASED: &str = "proto/released.binpb";
+const GENERATED: &str = "../src/generated.rs";
+const DESCRIPTOR: &str = "../src/descriptor.binpb";
+const RELEASED: &str = "released.binpb";
 
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -24,26 +31,28 @@ fn main() -> Result<()> {
         [] => (false, false),
         ["--check"] => (true, false),
         ["--release"] => (false, true),
-        _ => bail!("usage: generate [--check | --release]"),
+        _ => bail!("usage: gadget-proto [--check | --release]"),
     };
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut compiler = Compiler::new([here.join("proto")])?;
+    let mut compiler = Compiler::new([here])?;
     compiler.open_files(FILES)?;
-    if release {
-        fs::write(here.join(RELEASED), compiler.encode_file_descriptor_set())?;
-        println!("wrote {RELEASED}");
-    }
-    let mut compiler = Compiler::new([here.join("proto")])?;
+    let descriptor = compiler.encode_file_descriptor_set();
+    let mut compiler = Compiler::new([here])?;
     compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
-    let fresh = messages(&compiler)? + &versions(&compiler)?;
-    let kept = fs::read_to_string(here.join(GENERATED)).unwrap_or_default();
-    if kept == fresh {
-        println!("{GENERATED} is what the files of proto/ give");
-        return Ok(());
+    let generated = messages(&compiler)? + &versions(&compiler)?;
+    let mut files = vec![(GENERATED, generated.into_bytes()), (DESCRIPTOR, descriptor.clone())];
+    if release {
+        files.push((RELEASED, descriptor));
     }
-    ensure!(!check, "{GENERATED} is not what the files of proto/ give");
-    fs::write(here.join(GENERATED), fresh)?;
-    println!("wrote {GENERATED}");
+    for (file, fresh) in files {
+        let path = here.join(file);
+        if fs::read(&path).is_ok_and(|kept| kept == fresh) {
+            continue;
+        }
+        ensure!(!check, "{file} is not what the .proto files give");
+        fs::write(path, fresh)?;
+        println!("wrote {file}");
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ const PACKAGE: &str = "gadget.surveyor.v1";
 const LAST_FROZEN: u32 = 19;
 
 fn proto(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("proto").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
 /// The text of the present `surveyor.proto`.
