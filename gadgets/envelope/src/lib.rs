@@ -6,6 +6,7 @@ mod error;
 #[rustfmt::skip]
 mod generated;
 mod outbox;
+mod rows;
 mod text;
 mod validate;
 

@@ -6,7 +6,7 @@ use crate::envelope::Envelope;
 use crate::error::EnvelopeError;
 use crate::generated::{
     AgentDiagEvent, AggregateKind, AggregateRow, LifecycleSource, Mode, ProcessEnvelope,
-    ProcessEphemeralSummary, Severity, SketchEnvelope, TopNBatch,
+    ProcessEphemeralSummary, ProcessRow, Severity, SketchEnvelope,
 };
 
 /// The `sketch_version` of an histogram whose bins are found by the floor of the logarithm.
@@ -14,8 +14,6 @@ pub const SKETCH_VERSION: u32 = 1;
 
 /// How far the bucket ratio of a histogram may be from what `gamma` asks for.
 const RATIO_TOLERANCE: f64 = 1e-9;
-/// `ProcessRow.flags`: the process ended in the window.
-const ENDED: u32 = 16;
 
 /// What is wrong, with which field.
 type Fault = (&'static str, String);
@@ -40,25 +38,6 @@ impl Envelope {
     }
 }
 
-impl TopNBatch {
-    /// CPU time, in nanoseconds, and resident memory, in bytes, that the totals hold beyond rows, tail and residual: zero both,
-    /// unless rows were dropped.
-    #[must_use]
-    pub fn unaccounted(&self) -> (i128, i128) {
-        let totals = self.totals.unwrap_or_default();
-        let (mut cpu, mut rss) = (i128::from(totals.cpu_ns), i128::from(totals.rss_bytes));
-        for row in &self.rows {
-            cpu -= i128::from(row.cpu_user_ns) + i128::from(row.cpu_system_ns);
-            rss -= i128::from(row.rss_bytes);
-        }
-        for sum in self.tail.iter().chain(&self.residual) {
-            cpu -= i128::from(sum.cpu_user_ns) + i128::from(sum.cpu_system_ns);
-            rss -= i128::from(sum.rss_bytes);
-        }
-        (cpu, rss)
-    }
-}
-
 fn process(it: &ProcessEnvelope) -> Result<(), Fault> {
     filled("entity_guid", &it.entity_guid)?;
     schema(&it.schema_version, ProcessEnvelope::SCHEMA)?;
@@ -77,7 +56,7 @@ fn process(it: &ProcessEnvelope) -> Result<(), Fault> {
         ensure(row.process_id != 0, "payload.rows.process_id", MISSING)?;
         not_negative("payload.rows.cpu_percent", row.cpu_percent)?;
         finite("payload.rows.score", row.score)?;
-        let gone = row.flags & ENDED != 0 && row.rss_bytes != 0;
+        let gone = row.is(ProcessRow::ENDED) && row.rss_bytes != 0;
         ensure(!gone, "payload.rows.rss_bytes", "is other than 0 after the end")?;
     }
     batch.tail.iter().try_for_each(|sum| aggregate(sum, "payload.tail.kind"))?;
