@@ -73,6 +73,7 @@ mod provider;
 mod recording;
 mod rehearsal;
 mod relations;
+mod schema;
 mod signal;
 mod subject;
 mod telemetry;
@@ -108,6 +109,7 @@ pub use policy::{
 pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
 pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
 pub use rehearsal::Rehearsal;
+pub use schema::{Changed, Field, Key, Rule, Schema, SettingsError, Table, TextCheck};
 pub use signal::{
     BlockLatency, BlockOperation, Census, CensusRow, CensusSource, CgroupCpu, CgroupMemory,
     CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource, Exits, Futex,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
 
 /// Reads a whole number and a unit. `None` for anything else, and for what does not fit.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// Prints in the largest unit that leaves a whole number; parts of a millisecond are cut.
-pub(super) fn print(duration: Duration) -> String {
+pub(crate) fn print(duration: Duration) -> String {
     let total = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if total == 0 {
         return "0s".to_owned();

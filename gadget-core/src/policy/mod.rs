@@ -1,7 +1,7 @@
 //! The one safety gate: guards in a fixed order, and the permit that only they can give.
 
 mod check;
-mod duration;
+pub(crate) mod duration;
 mod error;
 #[cfg(test)]
 #[path = "../../tests/policy_support/mod.rs"]
@@ -33,6 +33,8 @@ pub use error::PolicyError;
 pub use glob::Glob;
 pub use grants::{Autonomy, Grants};
 pub use inbox::ApprovalInbox;
+pub(crate) use nearest::nearest;
+pub(crate) use parse::line;
 pub use permit::Permit;
 pub use review::{Cooling, Extent, GuardName, Opinion, Refusal, Review, Verdict};
 pub use settings::PolicySettings;

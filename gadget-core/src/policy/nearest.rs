@@ -1,7 +1,7 @@
 //! The known name that reads most like a mistyped one.
 
 /// The one of `known` that reads most like `name`, if any reads alike at all.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Comparing takes the product of both lengths; nobody mistypes a name into something this long.
     if name.len() > 64 {
         return None;

@@ -146,7 +146,7 @@ fn line_of(text: &str, table: &DeTable<'_>, key: &str) -> Option<usize> {
 }
 
 /// The line that a byte is on, counted from 1.
-fn line(text: &str, at: usize) -> usize {
+pub(crate) fn line(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
 
