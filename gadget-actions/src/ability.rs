@@ -8,6 +8,7 @@ use crate::capability::Capabilities;
 use crate::cgroup::{Controller, Hierarchies, writable};
 use crate::file;
 use crate::linux::Settings;
+use crate::telemetry;
 
 /// What is missing for a kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,9 @@ impl Host<'_> {
             }
             // Its memory, and where its threads are in it. Kernel stacks want CAP_SYS_ADMIN; without, a capture says so.
             StepKind::CaptureStacks => self.capability("CAP_SYS_PTRACE"),
+            StepKind::SetTelemetry if self.settings.sending.is_none() => {
+                Err(Lack::Needs(telemetry::NEEDS))
+            }
             StepKind::Hook if self.settings.hooks.is_empty() => {
                 Err(Lack::Needs("a hook that is configured"))
             }
@@ -88,7 +92,7 @@ impl Host<'_> {
             {
                 Err(Lack::Needs("systemd on the system bus, or a restart that is configured"))
             }
-            StepKind::Hook | StepKind::Restart => Ok(()),
+            StepKind::Hook | StepKind::Restart | StepKind::SetTelemetry => Ok(()),
             _ => Err(Lack::Needs("a backend that knows this step")),
         }
     }

@@ -33,6 +33,7 @@ mod service;
 mod setting;
 mod survive;
 mod sys;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

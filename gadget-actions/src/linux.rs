@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gadget_core::{
     Action, ActionError, Effect, Plan, PlanId, ProcessId, Reach, RecordedPermit, Step, StepKind,
-    Subject, Summary, Timestamp, Undo,
+    Subject, Summary, TelemetryCell, Timestamp, Undo,
 };
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -22,6 +22,7 @@ use crate::job::Job;
 use crate::process::{Ending, MAX_HELD, Means, Pool};
 use crate::runtime::Collector;
 use crate::service::SYSTEM_BUS;
+use crate::telemetry::Sending;
 
 /// The most effects that can be under way at the same time.
 pub(crate) const MAX_UNDER_WAY: usize = 64;
@@ -90,6 +91,7 @@ pub(crate) struct Settings {
     pub(crate) bus: PathBuf,
     pub(crate) timeout: Duration,
     pub(crate) captures: Captures,
+    pub(crate) sending: Option<Sending>,
 }
 
 /// Builds a [`Linux`].
@@ -111,6 +113,7 @@ impl Linux {
             bus: SYSTEM_BUS.into(),
             timeout: TIMEOUT,
             captures: Captures::default(),
+            sending: None,
         };
         LinuxBuilder { proc: "/proc".into(), cgroup: None, settings }
     }
@@ -203,7 +206,8 @@ impl Linux {
             (_, Subject::Process(id)) => self.prepare_process(plan, id),
             (_, Subject::Cgroup(id)) => self.prepare_cgroup(plan, id),
             (_, Subject::Host) => self.prepare_host(plan),
-            _ => Err(unsupported(kind, "a host, a cgroup or a process")),
+            (_, Subject::Agent) => self.prepare_telemetry(plan),
+            _ => Err(unsupported(kind, "a host, a cgroup, a process or the agent")),
         }
     }
 
@@ -219,7 +223,8 @@ impl Linux {
             (_, Subject::Process(id)) => self.apply_process(plan, id, undo),
             (_, Subject::Cgroup(id)) => self.apply_cgroup(plan, id, undo),
             (_, Subject::Host) => self.apply_host(plan, undo),
-            _ => Err(unsupported(kind, "a host, a cgroup or a process")),
+            (_, Subject::Agent) => self.apply_telemetry(plan, undo),
+            _ => Err(unsupported(kind, "a host, a cgroup, a process or the agent")),
         }
     }
 }
@@ -260,6 +265,7 @@ impl Action for Linux {
                 Subject::Process(id) => self.put_back_attribute(id, *setting, before, wrote),
                 Subject::Cgroup(id) => self.put_back_limit(id, *setting, path, (before, wrote)),
                 Subject::Host => self.put_back_sysctl(path, (before, wrote)),
+                Subject::Agent => self.put_back_telemetry(path, (before, wrote)),
                 _ => Err(ActionError::Stale { what: "this backend knows no such subject" }),
             },
             _ => Err(ActionError::Stale { what: "this backend knows no such undo" }),
@@ -345,6 +351,12 @@ impl LinuxBuilder {
     /// Reaches systemd at this socket. Default `/run/dbus/system_bus_socket`.
     pub fn system_bus(mut self, socket: impl Into<PathBuf>) -> Self {
         self.settings.bus = socket.into();
+        self
+    }
+
+    /// Changes what the agent sends in this cell, which whoever sends reads. Without it nothing is changed.
+    pub fn telemetry(mut self, cell: TelemetryCell) -> Self {
+        self.settings.sending = Some(Sending::new(cell));
         self
     }
 

@@ -12,5 +12,6 @@ mod programs;
 mod stacks;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod telemetry;
 mod uninterruptible;
 mod v2;
