@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use gadget_envelope::{DESCRIPTOR, Envelope, Kind};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value};
@@ -55,6 +57,45 @@ fn the_descriptor_reads_every_field_of_every_message() {
     let never: Vec<_> = missing.difference(&seen).collect();
     assert!(never.is_empty(), "no sample sets {never:?}");
     assert!(seen.len() > 120, "{}", seen.len());
+}
+
+/// Another implementation, from the files themselves.
+#[test]
+fn the_official_compiler_reads_the_same_and_writes_it_again() {
+    if Command::new("protoc").arg("--version").output().is_err() {
+        println!("SKIPPED: protoc is not installed (Debian's package protobuf-compiler)");
+        return;
+    }
+    for envelope in sample::all() {
+        let message = format!("gadget.surveyor.v1.{}", envelope.kind());
+        let bytes = envelope.message();
+        let text = protoc(&[format!("--decode={message}")], &bytes);
+        // A field that it does not know would go by its number.
+        let known = |line: &str| !line.trim_start().starts_with(|it: char| it.is_ascii_digit());
+        assert!(str::from_utf8(&text).unwrap().lines().all(known), "{message}");
+        let again =
+            protoc(&[format!("--encode={message}"), "--deterministic_output".into()], &text);
+        assert_eq!(again, bytes, "{message}");
+    }
+}
+
+/// What it makes of `input`.
+fn protoc(args: &[String], input: &[u8]) -> Vec<u8> {
+    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let mut protoc = Command::new("protoc")
+        .arg("--proto_path=.")
+        .args(args)
+        .arg("surveyor.proto")
+        .current_dir(proto)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Less than a pipe holds.
+    protoc.stdin.take().unwrap().write_all(input).unwrap();
+    let output = protoc.wait_with_output().unwrap();
+    assert!(output.status.success());
+    output.stdout
 }
 
 /// Sorts the fields of a message, and of all messages in it, into set ones and others.
