@@ -299,7 +299,7 @@ pub enum Metric {
     MemorySome10,
     /// Memory pressure `full avg10`, in percent.
     MemoryFull10,
-    /// The agent's CPU time, in percent of one core, over the time since it was last looked at.
+    /// The agent's CPU time, in percent of one core, over the last seconds.
     AgentCpu,
     /// The agent's resident memory, in bytes.
     AgentMemory,

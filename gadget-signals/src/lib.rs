@@ -28,6 +28,7 @@ mod cgroup;
 mod container;
 mod file;
 mod host;
+mod modules;
 mod oom;
 pub mod parse;
 mod pressure;
@@ -47,6 +48,7 @@ pub use bpf::{
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};
+pub use modules::{Here, ModuleHandle, Modules, Watched};
 pub use oom::OomWatch;
 pub use pressure::{Headroom, PressureProvider, PsiTrigger, StallWatch};
 pub use process::{

@@ -1,5 +1,7 @@
 //! Every process at one look, every end of a process, and what the agent itself uses.
 
+mod diff;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use crate::model::Name;
 use crate::signal::{Exit, IoCount};
 use crate::subject::{CgroupId, ProcessId};
 use crate::units::Bytes;
+
+pub use diff::CensusChange;
 
 /// The name that the kernel keeps of a process (`comm`): at most 15 bytes, which may be anything. Held inline.
 #[derive(
@@ -228,7 +232,7 @@ pub struct End {
     pub oom: bool,
 }
 
-/// What one part of the agent used since the last such reading.
+/// What one part of the agent used of late.
 ///
 /// - Source: thread CPU clocks and `/proc/self/{statm,fd}`; memory of a part where an accounting allocator is installed.
 /// - Absent: what is only known of the agent as a whole, for its parts.
@@ -238,7 +242,7 @@ pub struct ModuleUse {
     pub module: Name,
     /// CPU time of its threads...
     pub cpu: Duration,
-    /// ...over this time.
+    /// ...over this time, which is that of several pieces of work.
     pub over: Duration,
     /// Memory it keeps.
     pub memory: Option<Bytes>,
