@@ -52,6 +52,8 @@ pub struct Watchdog {
     /// A step up that has to show that it holds: until when, and where to go back to.
     probe: Option<(Timestamp, usize)>,
     now: Timestamp,
+    /// How often processes are read.
+    every: Duration,
 }
 
 impl Watchdog {
@@ -70,6 +72,7 @@ impl Watchdog {
             open: None,
             probe: None,
             now: Timestamp::EPOCH,
+            every: Duration::ZERO,
         }
     }
 
@@ -108,7 +111,11 @@ impl Watchdog {
             self.parts.insert(used.module.clone(), Part::new(&self.limits, at));
         }
         if let Some(part) = self.parts.get_mut(&used.module) {
-            part.observe(used, accounted, &self.limits, at);
+            // What reads seldom is not silent for that.
+            let every = self.every.saturating_mul(3);
+            let limits =
+                settings::Watchdog { heartbeat: self.limits.heartbeat.max(every), ..self.limits };
+            part.observe(used, accounted, &limits, at);
         }
     }
 
@@ -132,7 +139,7 @@ impl Watchdog {
             (self.rung, self.goal, self.since) = (0, 0, now);
             (self.probe, self.cause) = (None, None);
         }
-        self.now = now;
+        (self.now, self.every) = (now, in_force.every);
         self.parts.retain(|_, part| now.since(part.seen) < FORGET);
         let Some(rung) = ladder.find(in_force) else {
             // Somebody else has set it: theirs, until it is what was asked for again.

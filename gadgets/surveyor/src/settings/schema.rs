@@ -209,7 +209,7 @@ pub(super) static SCHEMA: Schema<Settings> = Schema {
                 ),
                 Key::new(
                     "heartbeat",
-                    "A part that says nothing for this long has failed.",
+                    "A part that says nothing for this long, or for three times telemetry.every if that is more, has failed.",
                     Field::Time(|it| &mut it.watchdog.heartbeat, millis(1_000), HOUR),
                 ),
                 Key::new(

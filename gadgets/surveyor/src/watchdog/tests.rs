@@ -262,6 +262,14 @@ fn a_silent_part_is_given_less_to_do_once() {
 }
 
 #[test]
+fn a_part_that_has_little_to_do_is_not_silent() {
+    let base = Telemetry { every: Duration::from_secs(60), ..Telemetry::default() };
+    let mut rig = Rig::at(base);
+    assert_eq!(rig.run(100, Load { silent: 61, ..CALM }), Sketches);
+    assert_eq!(rig.run(3, Load { silent: 181, ..CALM }), Smart);
+}
+
+#[test]
 fn one_part_alone_may_trip_and_is_named() {
     let mut rig = Rig::new();
     assert_eq!(rig.until_it_moves(Load { part_cpu: 1.7, ..CALM }), (3, Smart));
