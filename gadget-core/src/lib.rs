@@ -111,12 +111,12 @@ pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
 pub use rehearsal::Rehearsal;
 pub use schema::{Changed, Field, Key, Rule, Schema, SettingsError, Table, TextCheck};
 pub use signal::{
-    BlockLatency, BlockOperation, Census, CensusRow, CensusSource, CgroupCpu, CgroupMemory,
-    CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource, Exits, Futex,
-    HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle, Listener,
-    Lock, LockKind, ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure, ProcessDetail,
-    ProcessUsage, Reading, Reclaim, Resource, RuntimeReport, Scheduling, SettingsText, Signal,
-    Stall, Syscalls, Tcp, Thread, Threads, Users, Wait, Wakers,
+    BlockLatency, BlockOperation, Census, CensusChange, CensusRow, CensusSource, CgroupCpu,
+    CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource,
+    Exits, Futex, HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle,
+    Listener, Lock, LockKind, ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure,
+    ProcessDetail, ProcessUsage, Reading, Reclaim, Resource, RuntimeReport, Scheduling,
+    SettingsText, Signal, Stall, Syscalls, Tcp, Thread, Threads, Users, Wait, Wakers,
 };
 pub use subject::{
     CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,

@@ -16,8 +16,8 @@ use crate::subject::{CgroupIdentity, ProcessIdentity, Subject};
 use crate::units::{Bytes, MemoryLimit, Percent, Timestamp};
 
 pub use census::{
-    Census, CensusRow, CensusSource, Comm, End, ExitSource, Exits, ModuleUse, ProcessDetail,
-    SettingsText, Users,
+    Census, CensusChange, CensusRow, CensusSource, Comm, End, ExitSource, Exits, ModuleUse,
+    ProcessDetail, SettingsText, Users,
 };
 pub use kernel::{
     BlockLatency, BlockOperation, Exit, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle,
