@@ -33,6 +33,7 @@ mod oom;
 pub mod parse;
 mod pressure;
 mod process;
+mod settings;
 mod system;
 #[cfg(test)]
 mod testing;
@@ -55,6 +56,7 @@ pub use process::{
     ConnectorChange, ConnectorEvent, Namespaces, ProcConnector, ProcessFiles, Processes,
     SchedulerFiles, runtime_of_exe, runtime_of_maps,
 };
+pub use settings::SettingsWatch;
 pub use system::{HostCpuProvider, HostFaults, HostIoProvider, HostMemoryProvider, HostTcp};
 pub use threads::{Candidate, Candidates, ProcWalk, Suspicion, ThreadReader, Waits};
 
