@@ -330,7 +330,7 @@ pub struct SketchEnvelope {
     /// The relative error that quantiles keep to, 0.0075 by contract: the histogram's gamma is (1 + this) / (1 - this); required.
     #[prost(double, tag = "2")]
     pub gamma: f64,
-    /// 1; required.
+    /// 1: bins are found by the floor of the logarithm, which is not interpolated; required.
     #[prost(uint32, tag = "3")]
     pub sketch_version: u32,
     /// The distribution; required.

@@ -9,7 +9,7 @@ use crate::generated::{
     ProcessEphemeralSummary, ProcessRow, Severity, SketchEnvelope,
 };
 
-/// The `sketch_version` of an histogram whose bins are found by the floor of the logarithm.
+/// The `sketch_version` of a histogram whose bins are found by the floor of the logarithm, which is not interpolated.
 pub const SKETCH_VERSION: u32 = 1;
 
 /// How far the bucket ratio of a histogram may be from what `gamma` asks for.
@@ -137,8 +137,11 @@ fn ephemeral(it: &ProcessEphemeralSummary) -> Result<(), Fault> {
 fn counted(it: &DdSketch, field: &'static str) -> Result<(f64, u64), Fault> {
     let mapping = it.mapping.as_ref().ok_or((field, "has no mapping".to_owned()))?;
     let ratio = mapping.gamma;
-    let sound = ratio.is_finite() && ratio > 1.0 && mapping.index_offset.is_finite();
+    let sound = ratio.is_finite() && ratio > 1.0;
     ensure(sound, field, format_args!("has a mapping of gamma {ratio}"))?;
+    let offset = mapping.index_offset;
+    ensure(offset.fract() == 0.0, field, format_args!("has an index offset of {offset}"))?;
+    ensure(mapping.interpolation == 0, field, "has a logarithm that is interpolated")?;
     let mut sum = whole(it.zero_count, field)?;
     for store in [&it.positive_values, &it.negative_values].into_iter().flatten() {
         let Store { bin_counts, contiguous_bin_counts, contiguous_bin_index_offset } = store;

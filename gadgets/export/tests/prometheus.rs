@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use gadget_envelope::{
     AggregateKind, AggregateRow, Delivery, Envelope, HostTotals, Mode, ProcessEnvelope,
-    ProcessEphemeralSummary, ProcessRow, TopNBatch,
+    ProcessEphemeralSummary, ProcessRow, SKETCH_VERSION, SketchEnvelope, TopNBatch,
 };
 use gadget_export::{AgentMetric, Exposition, MetricKind, Prometheus};
+use gadget_sketch::Sketch;
 use serde_json::Value;
 
 /// What a name of a process may hold, escaped where it was not UTF-8.
@@ -72,6 +73,26 @@ fn window(seq: u64, rows: usize) -> Envelope {
 }
 
 fn others(exposition: &Exposition, seq: u64) {
+    let mut values = Sketch::new();
+    (1..=100).for_each(|value| values.insert(f64::from(value)));
+    let sketch = SketchEnvelope {
+        metric_name: "process.cpu.percent".into(),
+        key: [("user".to_owned(), NAMES[1].to_owned())].into(),
+        schema_version: SketchEnvelope::SCHEMA.into(),
+        gamma: 0.0075,
+        sketch_version: SKETCH_VERSION,
+        histogram: Some(values.to_proto()),
+        count: values.count(),
+        sum: values.sum(),
+        min: 1.0,
+        max: 100.0,
+        window_start_ns: seq * 10_000_000_000,
+        window_end_ns: (seq + 1) * 10_000_000_000,
+        ..Default::default()
+    };
+    let sketch = Envelope::from(sketch);
+    sketch.validate().unwrap();
+    exposition.absorb(&sketch);
     let ends = ProcessEphemeralSummary {
         process_display_name: NAMES[2].into(),
         window_end_ns: (seq + 1) * 10_000_000_000,
@@ -167,6 +188,8 @@ fn prometheus_stores_what_the_last_window_said() {
     for (query, value) in [
         ("sum(surveyor_group_cpu_user_seconds{kind=\"unattributed\"})", -0.5),
         ("surveyor_processes_created_total", 5.0),
+        ("surveyor_sketch_process_cpu_percent_count", 100.0),
+        ("surveyor_sketch_process_cpu_percent_sum", 5050.0),
         ("surveyor_ephemeral_exits_total", 7.0),
         ("surveyor_ephemeral_signals_total{signal=\"9\"}", 2.0),
         ("surveyor_lifecycle_events_total{outcome=\"lost\"}", 1.0),
@@ -176,15 +199,21 @@ fn prometheus_stores_what_the_last_window_said() {
         let found = scraper.query(query);
         assert_eq!(found.iter().map(|it| it.1).collect::<Vec<_>>(), [value], "{query}");
     }
+    // The value at rank 0.99 * 99 is 99.
+    let found = scraper.query("surveyor_sketch_process_cpu_percent{quantile=\"0.99\"}");
+    assert!((found[0].1 / 99.0 - 1.0).abs() <= 0.0075, "{found:?}");
+    assert_eq!(found[0].0["user"], NAMES[1]);
 
     // A process that is not there any more leaves no series behind; counters go on.
     exposition.absorb(&window(2, 1));
     others(&exposition, 2);
     scraper.wait_for("surveyor_windows_total == 2", 1);
     scraper.wait_for("surveyor_process_score", 1);
-    for (query, value) in
-        [("surveyor_processes_created_total", 10), ("surveyor_ephemeral_exits_total", 14)]
-    {
+    for (query, value) in [
+        ("surveyor_processes_created_total", 10),
+        ("surveyor_sketch_process_cpu_percent_count", 200),
+        ("surveyor_ephemeral_exits_total", 14),
+    ] {
         scraper.wait_for(&format!("{query} == {value}"), 1);
     }
 }

@@ -133,7 +133,7 @@ fn aggregate(kind: AggregateKind) -> AggregateRow {
 
 fn histogram() -> DdSketch {
     DdSketch {
-        mapping: Some(IndexMapping { gamma: 1.0075 / 0.9925, index_offset: 0.5, interpolation: 3 }),
+        mapping: Some(IndexMapping { gamma: 1.0075 / 0.9925, index_offset: 1.0, interpolation: 0 }),
         positive_values: Some(Store {
             bin_counts: [(-7, 1.0), (300, 2.0)].into_iter().collect(),
             contiguous_bin_counts: vec![1.0, 0.0, 3.0],

@@ -2,6 +2,7 @@
 
 use gadget_envelope::{AggregateKind, Envelope, EnvelopeError, Parent, State};
 use gadget_sketch::proto::Store;
+use gadget_sketch::{Mapping, Sketch};
 
 use crate::sample;
 
@@ -111,6 +112,8 @@ fn a_histogram_is_of_the_accuracy_and_the_count_that_are_said() {
     };
     assert_eq!(histogram(|it| it.mapping = None), "histogram");
     assert_eq!(histogram(|it| it.mapping.as_mut().unwrap().index_offset = f64::NAN), "histogram");
+    assert_eq!(histogram(|it| it.mapping.as_mut().unwrap().index_offset = 0.5), "histogram");
+    assert_eq!(histogram(|it| it.mapping.as_mut().unwrap().interpolation = 3), "histogram");
     assert_eq!(histogram(|it| it.zero_count = -1.0), "histogram");
     assert_eq!(histogram(|it| it.zero_count = 3.5), "histogram");
     assert_eq!(histogram(|it| it.zero_count = 3.0), "count");
@@ -122,6 +125,23 @@ fn a_histogram_is_of_the_accuracy_and_the_count_that_are_said() {
     assert_eq!(bins(|it| it.contiguous_bin_counts[1] = f64::NAN), "histogram");
     assert_eq!(bins(|it| it.contiguous_bin_counts[1] = 1e300), "histogram");
     assert_eq!(bins(|it| it.contiguous_bin_index_offset = i32::MAX), "histogram");
+}
+
+#[test]
+fn sketches_of_both_mappings_are_valid_as_they_are_made() {
+    for mapping in [Sketch::new().mapping(), Mapping::BASE2] {
+        for values in [&[][..], &[0.0, 0.0], &[-3.5, 0.0, 1e-9, 1e12]] {
+            let mut made = Sketch::with(mapping);
+            values.iter().for_each(|&value| made.insert(value));
+            let summary = made.summary();
+            let mut it = sample::sketch();
+            it.gamma = mapping.alpha();
+            it.histogram = Some(made.to_proto());
+            it.count = made.count();
+            (it.sum, it.min, it.max) = (summary.sum, summary.min, summary.max);
+            assert_eq!(refused(it), "", "{values:?}");
+        }
+    }
 }
 
 #[test]

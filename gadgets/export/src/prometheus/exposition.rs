@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::counts::Counts;
 use super::groups::{Groups, seconds};
 use super::lifecycle::Lifecycle;
+use super::sketches::Sketches;
 use super::text::{Text, sanitized};
 
 /// How many series there may be at most, whatever is absorbed.
@@ -18,13 +19,15 @@ pub struct Limits {
     pub rows: usize,
     /// Groups with series of their own, 11 each. Default 264: the 256 of the tail, and the residual.
     pub groups: usize,
+    /// Distributions, 6 series each. Default 256; others are counted as left out.
+    pub sketches: usize,
     /// Names of short-lived processes, 5 series each; and kinds of diagnostic events. Default 256.
     pub names: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { rows: 100, groups: 264, names: 256 }
+        Self { rows: 100, groups: 264, sketches: 256, names: 256 }
     }
 }
 
@@ -61,6 +64,7 @@ struct Shown {
     limits: Limits,
     window: Option<Window>,
     counts: Counts,
+    sketches: Sketches,
     lifecycle: Lifecycle,
     /// By family; in it by labels.
     agent: BTreeMap<String, Family>,
@@ -101,9 +105,18 @@ impl Exposition {
                 let window = Window::of((**it).clone(), &limits);
                 let mut shown = self.0.lock();
                 shown.counts.add(it);
-                shown.window.replace(window)
+                let before = shown.window.replace(window);
+                if let Some(before) = &before {
+                    // Those of the new window may be yet to come: until then the last ones are shown.
+                    shown.sketches.forget(before.envelope.window_start_ns);
+                }
+                before
             }
-            Envelope::Sketch(_) => None,
+            Envelope::Sketch(it) => {
+                let shown = &mut *self.0.lock();
+                shown.sketches.absorb(it, shown.limits.sketches);
+                None
+            }
             Envelope::Diag(it) => {
                 let shown = &mut *self.0.lock();
                 shown.lifecycle.count(it, shown.limits.names);
@@ -146,6 +159,11 @@ impl Exposition {
             window.write(&mut text);
         }
         shown.counts.write(&mut text);
+        shown.sketches.write(&mut text);
+        let name = "surveyor_sketches_left_out_total";
+        let help =
+            "Distributions that are not shown, for there were too many or they were not readable.";
+        text.single(name, COUNTER, help, shown.sketches.left_out as f64);
         shown.lifecycle.write(&mut text);
         for (name, family) in &shown.agent {
             let kind = match family.kind {
@@ -248,8 +266,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use gadget_envelope::{
-        AgentDiagEvent, AggregateKind, AggregateRow, ProcessEphemeralSummary, ProcessRow, TopNBatch,
+        AgentDiagEvent, AggregateKind, AggregateRow, ProcessEphemeralSummary, ProcessRow,
+        SketchEnvelope, TopNBatch,
     };
+    use gadget_sketch::proto::{DdSketch, IndexMapping};
 
     use super::*;
 
@@ -271,6 +291,19 @@ mod tests {
             window_start_ns: seq * 10,
             window_end_ns: (seq + 1) * 10,
             dropped_envelopes: seq,
+            ..Default::default()
+        }
+        .into()
+    }
+
+    fn sketch(metric: &str, key: u32, window: u64) -> Envelope {
+        let mapping = Some(IndexMapping { gamma: 1.0075 / 0.9925, ..Default::default() });
+        SketchEnvelope {
+            metric_name: metric.into(),
+            key: [("user".to_owned(), key.to_string())].into(),
+            histogram: Some(DdSketch { mapping, zero_count: 2.0, ..Default::default() }),
+            count: 2,
+            window_end_ns: (window + 1) * 10,
             ..Default::default()
         }
         .into()
@@ -298,6 +331,7 @@ mod tests {
         for seq in 0..3 {
             exposition.absorb(&window(seq, 5_000, 1_000));
             for at in 0..1_000 {
+                exposition.absorb(&sketch("m", at, seq));
                 let name = format!("{seq} {at}");
                 let ends = ProcessEphemeralSummary {
                     process_display_name: name.clone(),
@@ -309,10 +343,27 @@ mod tests {
                 exposition.absorb(&AgentDiagEvent { module: name, ..Default::default() }.into());
             }
         }
-        let Limits { rows, groups, names } = Limits::default();
-        let most = rows * 10 + (groups + 1) * 11 + (names + 1) * 6 + 65 + 40;
+        let Limits { rows, groups, sketches, names } = Limits::default();
+        let most = rows * 10 + (groups + 1) * 11 + sketches * 6 + (names + 1) * 6 + 65 + 40;
         let found = series(&exposition).len();
         assert!(found <= most && found > most / 2, "{found} of {most}");
+        let left_out = value(&exposition, "surveyor_sketches_left_out_total");
+        assert_eq!(left_out, Some(3.0 * (1_000 - sketches) as f64));
+    }
+
+    #[test]
+    fn a_distribution_is_shown_until_the_window_after_its_own_is_over() {
+        let exposition = Exposition::default();
+        let count = |exposition| value(exposition, "surveyor_sketch_m_count{user=\"1\"}");
+        exposition.absorb(&window(1, 1, 1));
+        exposition.absorb(&sketch("m", 1, 1));
+        exposition.absorb(&window(2, 1, 1));
+        assert_eq!(count(&exposition), Some(2.0));
+        exposition.absorb(&sketch("m", 1, 2));
+        assert_eq!(count(&exposition), Some(4.0));
+        exposition.absorb(&window(3, 1, 1));
+        exposition.absorb(&window(4, 1, 1));
+        assert_eq!(count(&exposition), None);
     }
 
     #[test]
