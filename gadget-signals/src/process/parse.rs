@@ -29,14 +29,26 @@ pub struct ProcessStat<'t> {
     pub minor_faults: u64,
     /// (12) Page faults with IO.
     pub major_faults: u64,
-    /// (14, 15) CPU time used, user and kernel, in clock ticks.
-    pub cpu_ticks: u64,
+    /// (14) CPU time used in user space, in clock ticks.
+    pub user_ticks: u64,
+    /// (15) CPU time used in the kernel, in clock ticks.
+    pub system_ticks: u64,
     /// (20) Threads.
     pub threads: u32,
     /// (22) Start time in clock ticks since boot.
     pub start: u64,
+    /// (23) Address space, in bytes.
+    pub virtual_size: u64,
     /// (24) Resident pages.
     pub rss_pages: u64,
+}
+
+impl ProcessStat<'_> {
+    /// CPU time used, in clock ticks.
+    #[must_use]
+    pub const fn cpu_ticks(&self) -> u64 {
+        self.user_ticks.saturating_add(self.system_ticks)
+    }
 }
 
 /// Parses `/proc/PID/stat`, from its last closing bracket on, since `comm` may hold any.
@@ -50,21 +62,21 @@ pub fn parse_stat<'t>(text: &'t [u8], path: &Path) -> Result<ProcessStat<'t>, Si
         return Err(line.error("a whole line"));
     }
     let open = text.iter().position(|byte| *byte == b'(').ok_or_else(|| line.error(outside))?;
-    let close = text.iter().rposition(|byte| *byte == b')').ok_or_else(|| line.error(outside))?;
-    let comm = text.get(open + 1..close).ok_or_else(|| line.error(outside))?;
+    let close = last_bracket(&text[open + 1..]).ok_or_else(|| line.error(outside))?;
+    let (comm, behind) = text[open + 1..].split_at(close);
     let pid = line.count(text[..open].strip_suffix(b" "))?;
-    let behind = Line::of(text[close + 1..].trim_ascii_end(), path);
-    let mut words = behind.words();
+    let mut words = Words(behind[1..].trim_ascii_end());
     let state = match words.next() {
         Some([letter]) if letter.is_ascii_alphabetic() => char::from(*letter),
         _ => return Err(line.error("a letter of state")),
     };
     // From field 4 on; some hold negative numbers, which are skipped.
     let mut field = 3;
+    let behind = Line::of(behind, path);
     let mut next = |number: usize| {
         let word = words.nth(number - field - 1);
         field = number;
-        line.count(word)
+        behind.count(word)
     };
     let small = |value: u64| u32::try_from(value).map_err(|_| line.error("a number below 2^32"));
     Ok(ProcessStat {
@@ -75,11 +87,40 @@ pub fn parse_stat<'t>(text: &'t [u8], path: &Path) -> Result<ProcessStat<'t>, Si
         kernel_thread: next(9)? & PF_KTHREAD != 0,
         minor_faults: next(10)?,
         major_faults: next(12)?,
-        cpu_ticks: next(14)?.saturating_add(next(15)?),
+        user_ticks: next(14)?,
+        system_ticks: next(15)?,
         threads: small(next(20)?)?,
         start: next(22)?,
+        virtual_size: next(23)?,
         rss_pages: next(24)?,
     })
+}
+
+/// Where the last closing bracket is. Most names hold none, and `contains` looks at many bytes at once.
+fn last_bracket(text: &[u8]) -> Option<usize> {
+    let mut last = text.iter().position(|byte| *byte == b')')?;
+    while text[last + 1..].contains(&b')') {
+        last += 1 + text[last + 1..].iter().position(|byte| *byte == b')')?;
+    }
+    Some(last)
+}
+
+/// Words parted by spaces, as [`Line::words`] gives them, in half the time.
+struct Words<'t>(&'t [u8]);
+
+impl<'t> Iterator for Words<'t> {
+    type Item = &'t [u8];
+
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let mut text = self.0;
+        while let [b' ', rest @ ..] = text {
+            text = rest;
+        }
+        let end = text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
+        let word;
+        (word, self.0) = text.split_at(end);
+        (!word.is_empty()).then_some(word)
+    }
 }
 
 /// Parses `/proc/PID/statm` into resident pages, and those of them that are backed by files or shared memory.
@@ -195,8 +236,9 @@ mod tests {
         assert_eq!((stat.pid, stat.comm, stat.state), (78, &b"init"[..], 'T'));
         assert_eq!((stat.parent, stat.kernel_thread), (1, false));
         assert_eq!((stat.minor_faults, stat.major_faults), (271_033, 15_900));
-        assert_eq!((stat.cpu_ticks, stat.threads, stat.start), (899, 1, 269));
-        assert_eq!(stat.rss_pages, 14_272);
+        assert_eq!((stat.cpu_ticks(), stat.threads, stat.start), (899, 1, 269));
+        assert_eq!((stat.user_ticks, stat.system_ticks), (21, 878));
+        assert_eq!((stat.virtual_size, stat.rss_pages), (77_631_488, 14_272));
         let path = Path::new("f");
         assert_eq!(parse_statm(&read("6.1/proc/78/statm"), path).unwrap(), (14_272, 134));
         let rollup = parse_smaps_rollup(&read("6.1/proc/78/smaps_rollup"), path).unwrap();

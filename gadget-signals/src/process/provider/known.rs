@@ -152,7 +152,7 @@ impl Known {
             shared: shared_memory,
             pss: None,
             swap: None,
-            cpu: Duration::from_nanos(stat.cpu_ticks.saturating_mul(shared.clock_tick_nanos)),
+            cpu: Duration::from_nanos(stat.cpu_ticks().saturating_mul(shared.clock_tick_nanos)),
             minor_faults: stat.minor_faults,
             major_faults: stat.major_faults,
             threads: stat.threads,

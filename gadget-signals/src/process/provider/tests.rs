@@ -311,7 +311,8 @@ fn compare(stat: &[u8], statm: &[u8], status: &[u8]) -> usize {
     assert_eq!(i64::from(ours.parent), i64::from(theirs.ppid));
     assert_eq!(ours.minor_faults, theirs.minflt);
     assert_eq!(ours.major_faults, theirs.majflt);
-    assert_eq!(ours.cpu_ticks, theirs.utime + theirs.stime);
+    assert_eq!((ours.user_ticks, ours.system_ticks), (theirs.utime, theirs.stime));
+    assert_eq!(ours.virtual_size, theirs.vsize);
     assert_eq!(i64::from(ours.threads), theirs.num_threads);
     assert_eq!(ours.start, theirs.starttime);
     assert_eq!(ours.rss_pages, theirs.rss);
