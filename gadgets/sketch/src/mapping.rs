@@ -54,7 +54,7 @@ enum Rule {
 
 impl Mapping {
     /// The relative accuracy of the contract: 0.0075, that is 46.2 bins to an octave.
-    pub const CONTRACT: Self = Self::new(Rule::Floor, 1.0075 / 0.9925, 0.015_000_281_259_493_9);
+    pub const CONTRACT: Self = Self::new(Rule::Floor, 1.0075 / 0.9925, 0.015_000_281_259_492_598);
     /// 64 bins to an octave, as the exponential histogram of scale 6 has: accurate to 0.0054.
     pub const BASE2: Self = Self::new(Rule::Base2, 1.010_889_286_051_700_5, LN_2 / 64.0);
     /// The scale that [`Mapping::BASE2`] is.
@@ -117,9 +117,7 @@ impl Mapping {
     /// within 8 millionths. Only a value that near to a bound needs a true logarithm: one of 1,300.
     #[inline]
     pub(crate) fn key(&self, bits: u64) -> i32 {
-        let cell = (bits >> (52 - CELL_BITS)) as usize % CELL_COUNT;
-        let rise = ((bits & MANTISSA) as i64 * LINES.slope[cell]) >> SLOPE_BITS;
-        let log2 = bits as i64 + LINES.lift[cell] + rise;
+        let log2 = line(bits);
         let bins = ((i128::from(log2) * i128::from(self.octave)) >> 64) as i64;
         if bins as u32 >= self.doubt {
             return (bins >> 32) as i32;
@@ -133,10 +131,12 @@ impl Mapping {
         let value = f64::from_bits(bits);
         match self.rule {
             Rule::Floor => (value.ln() / self.ln_gamma).floor() as i32,
-            Rule::Base2 if bits << 12 == 0 => {
-                ((bits >> 52) as i32 - EXPONENT_BIAS as i32) * (1 << Self::BASE2_SCALE) - 1
+            Rule::Base2 => {
+                // Power and mantissa apart, so that what is next to a power of two does not round to it.
+                let mantissa = f64::from_bits(bits & MANTISSA | 1.0_f64.to_bits());
+                let power = (bits >> 52) as i32 - EXPONENT_BIAS as i32;
+                (power << Self::BASE2_SCALE) + (mantissa.log2() * 64.0).ceil() as i32 - 1
             }
-            Rule::Base2 => (value.log2() * f64::from(1 << Self::BASE2_SCALE)).ceil() as i32 - 1,
         }
     }
 
@@ -159,6 +159,14 @@ impl Mapping {
     pub(crate) fn scale(&self) -> Option<i32> {
         (self.rule == Rule::Base2).then_some(Self::BASE2_SCALE)
     }
+}
+
+/// The base 2 logarithm of a number, in units of 2^-52, and up to twice [`LINE_ERROR`] more.
+#[inline]
+fn line(bits: u64) -> i64 {
+    let cell = (bits >> (52 - CELL_BITS)) as usize % CELL_COUNT;
+    let rise = ((bits & MANTISSA) as i64 * LINES.slope[cell]) >> SLOPE_BITS;
+    bits as i64 + LINES.lift[cell] + rise
 }
 
 /// The base 2 logarithm of a number from 1 to 2, by the series of the inverse hyperbolic tangent.
@@ -191,4 +199,118 @@ const fn lines() -> Lines {
         cell += 1;
     }
     it
+}
+
+#[cfg(test)]
+mod tests {
+    use sketches_ddsketch::Config;
+
+    use super::*;
+
+    fn mappings() -> Vec<Mapping> {
+        let others = [1e-4, 0.001, 1.0 / 128.0, 0.01, 0.02, 0.1, 0.5];
+        let others = others.map(|alpha| Mapping::logarithmic(alpha).unwrap());
+        [Mapping::CONTRACT, Mapping::BASE2].into_iter().chain(others).collect()
+    }
+
+    /// A number of any magnitude for each `i`.
+    fn scattered(i: u64) -> f64 {
+        let bits = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1;
+        let value = f64::from_bits(bits);
+        if value.is_normal() { value } else { 1.0 + i as f64 }
+    }
+
+    /// The bounds of bins, and what is around them.
+    fn bounds(mapping: Mapping) -> impl Iterator<Item = f64> {
+        let (low, high) = mapping.keys();
+        let step = (high - low) as usize / 20_000 + 1;
+        (low + 1..high).step_by(step).flat_map(move |key| {
+            let bound = (f64::from(key) * mapping.ln_gamma).exp().to_bits();
+            let near = [0, 1, 2, 3, 1_000, 1 << 30, 1 << 35, 1 << 36];
+            near.into_iter().flat_map(move |it| [bound - it, bound + it]).map(f64::from_bits)
+        })
+    }
+
+    #[test]
+    fn the_constants_are_what_they_are_called() {
+        assert_eq!(Mapping::CONTRACT.gamma.ln(), Mapping::CONTRACT.ln_gamma);
+        assert_eq!(Mapping::CONTRACT.gamma, (1.0 + 0.0075) / (1.0 - 0.0075));
+        assert!((Mapping::CONTRACT.alpha() - 0.0075).abs() < 1e-15);
+        assert_eq!(Mapping::BASE2.gamma, (1.0_f64 / 64.0).exp2());
+        assert_eq!(Mapping::logarithmic(0.0075), Ok(Mapping::CONTRACT));
+        assert_eq!(Mapping::of_gamma(Mapping::BASE2.gamma + 1e-13), Some(Mapping::BASE2));
+    }
+
+    #[test]
+    fn the_lines_are_as_near_to_the_logarithm_as_they_say() {
+        let (mut least, mut most) = (f64::MAX, 0.0_f64);
+        for i in 0..200_000 {
+            let mantissa = 1.0 + f64::from(i) / 200_000.0;
+            let error = line(mantissa.to_bits()) as f64 / (1_u64 << 52) as f64 - mantissa.log2();
+            (least, most) = (least.min(error), most.max(error));
+        }
+        assert!(least > 1e-7 && most < 2.0 * LINE_ERROR - 1e-7, "{least} to {most}");
+    }
+
+    #[test]
+    fn every_value_has_the_bin_of_the_official_rule() {
+        for mapping in mappings() {
+            let some = (0..200_000).map(scattered);
+            for value in some.chain(bounds(mapping)) {
+                let expected = match mapping.rule {
+                    Rule::Floor => (value.ln() / mapping.ln_gamma).floor() as i32,
+                    Rule::Base2 => {
+                        let power = ((value.to_bits() >> 52) as i32 - 1023).min(1022);
+                        let mantissa = value / 2_f64.powi(power);
+                        power * 64 + (mantissa.log2() * 64.0).ceil() as i32 - 1
+                    }
+                };
+                assert_eq!(mapping.key(value.to_bits()), expected, "{value} by {mapping:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_bins_are_those_of_another_library() {
+        let theirs = Config::new(0.0075, 2048, 1e-9);
+        let some = (0..2_000_000).map(scattered);
+        for value in some.chain(bounds(Mapping::CONTRACT)).chain([1.0, 2.0, 4096.0, 1e12]) {
+            assert_eq!(Mapping::CONTRACT.key(value.to_bits()), theirs.key(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_bin_s_value_is_within_alpha_of_all_in_it_to_the_bounds() {
+        for mapping in mappings() {
+            let extremes = [f64::MIN_POSITIVE, f64::MAX, 1.0];
+            for value in (0..50_000).map(scattered).chain(bounds(mapping)).chain(extremes) {
+                let error = (mapping.value(mapping.key(value.to_bits())) / value - 1.0).abs();
+                let worst = mapping.alpha() + 1e-12;
+                assert!(error <= worst || value > f64::MAX / mapping.gamma, "{value}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_power_of_two_is_the_last_of_its_bin_in_base_2_and_the_first_of_the_contract() {
+        for exponent in -1022..1024 {
+            let power = 2_f64.powi(exponent);
+            let key = |value: f64| Mapping::BASE2.key(value.to_bits());
+            assert_eq!(key(power), exponent * 64 - 1);
+            assert_eq!(key(power.next_up()), exponent * 64);
+            assert!(exponent == -1022 || key(power.next_down()) == exponent * 64 - 1);
+        }
+        assert_eq!(Mapping::CONTRACT.key(1.0_f64.to_bits()), 0);
+        assert_eq!(Mapping::CONTRACT.key(1.0_f64.next_down().to_bits()), -1);
+    }
+
+    #[test]
+    fn an_accuracy_that_no_sketch_can_have_is_refused() {
+        for alpha in [0.0, -0.1, 1e-5, 0.51, 1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(Mapping::logarithmic(alpha), Err(MappingError::Alpha(_))), "{alpha}");
+        }
+        for gamma in [1.0, 0.5, -2.0, 1.000_000_1, 4.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Mapping::of_gamma(gamma), None, "{gamma}");
+        }
+    }
 }
