@@ -373,6 +373,7 @@ impl fmt::Display for Plan {
 pub struct Plans {
     pub(crate) proposals: Vec<Plan>,
     pub(crate) assessments: Vec<Assessment>,
+    pub(crate) records: Vec<Assessment>,
     pub(crate) watches: Vec<(Subject, Option<Duration>)>,
     pub(crate) releases: Vec<PlanId>,
 }
@@ -383,6 +384,7 @@ impl Default for Plans {
         Self {
             proposals: Vec::with_capacity(16),
             assessments: Vec::with_capacity(16),
+            records: Vec::new(),
             watches: Vec::with_capacity(64),
             releases: Vec::with_capacity(16),
         }
@@ -401,6 +403,12 @@ impl Plans {
     /// States what the gadget thinks of a subject.
     pub fn assess(&mut self, assessment: Assessment) {
         self.assessments.push(assessment);
+    }
+
+    /// States something that is to be on record each time, also where it is of the class that was stated last: for what happens
+    /// seldom and is told once.
+    pub fn record(&mut self, assessment: Assessment) {
+        self.records.push(assessment);
     }
 
     /// Asks for `subject` to be read at least every `every`, until [`unwatch`](Self::unwatch).
@@ -430,6 +438,12 @@ impl Plans {
         &self.assessments
     }
 
+    /// What is to be on record each time and was not yet taken by the agent.
+    #[must_use]
+    pub fn records(&self) -> &[Assessment] {
+        &self.records
+    }
+
     /// The sampling asked for and not yet taken by the agent; `None` gives it back.
     #[must_use]
     pub fn watches(&self) -> &[(Subject, Option<Duration>)] {
@@ -446,6 +460,7 @@ impl Plans {
     pub fn clear(&mut self) {
         self.proposals.clear();
         self.assessments.clear();
+        self.records.clear();
         self.watches.clear();
         self.releases.clear();
     }

@@ -278,12 +278,15 @@ impl Agent {
                 self.policy.admit(&mut plan);
                 proposals.push(plan);
             }
-            for mut assessment in plans.assessments.drain(..) {
+            let stated = plans.assessments.drain(..).map(|it| (it, false));
+            for (mut assessment, always) in
+                stated.chain(plans.records.drain(..).map(|it| (it, true)))
+            {
                 assessment.gadget = slot.name().clone();
                 assessment.at = now;
                 assessment.evidence.retain(|(_, value)| value.is_finite());
                 (self.on_event)(Event::Assessed(&assessment), &self.world);
-                if is_news(assessed, index, &assessment) {
+                if always || is_news(assessed, index, &assessment) {
                     let entry = Entry::Assessed(Cow::Borrowed(&assessment));
                     append(&mut self.ledger, now, &entry, &mut self.ledger_fails, notes);
                 }

@@ -204,6 +204,9 @@ const fn is_said_once(reading: &Reading) -> bool {
             | Reading::Gone
             | Reading::Exited(_)
             | Reading::OomKill(_)
+            | Reading::Exits(_)
+            | Reading::Users(_)
+            | Reading::Settings(_)
     )
 }
 
