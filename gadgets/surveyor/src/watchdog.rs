@@ -32,6 +32,9 @@ const MAX_PARTS: usize = 64;
 /// A part that was not heard of for this long is no part any more.
 const FORGET: Duration = Duration::from_secs(120);
 
+/// Why more is sent again.
+const WELL_BELOW: &str = "well below every limit";
+
 /// Keeps the agent within its limits.
 #[derive(Clone, Debug)]
 pub struct Watchdog {
@@ -49,6 +52,8 @@ pub struct Watchdog {
     cause: Option<(Name, Trip)>,
     /// The plan that is in place.
     open: Option<PlanId>,
+    /// What the last plan has set.
+    ours: Option<Telemetry>,
     /// A step up that has to show that it holds: until when, and where to go back to.
     probe: Option<(Timestamp, usize)>,
     now: Timestamp,
@@ -70,6 +75,7 @@ impl Watchdog {
             goal: 0,
             cause: None,
             open: None,
+            ours: None,
             probe: None,
             now: Timestamp::EPOCH,
             every: Duration::ZERO,
@@ -137,11 +143,12 @@ impl Watchdog {
             // What is in place was a step from something else.
             self.base = Some(base);
             (self.rung, self.goal, self.since) = (0, 0, now);
-            (self.probe, self.cause) = (None, None);
+            (self.probe, self.cause, self.ours) = (None, None, None);
         }
         (self.now, self.every) = (now, in_force.every);
         self.parts.retain(|_, part| now.since(part.seen) < FORGET);
-        let Some(rung) = ladder.find(in_force) else {
+        let known = in_force == base || Some(in_force) == self.ours;
+        let Some(rung) = ladder.find(in_force).filter(|_| known) else {
             // Somebody else has set it: theirs, until it is what was asked for again.
             self.goal = self.rung;
             self.let_go(plans);
@@ -161,8 +168,8 @@ impl Watchdog {
 
     /// Hears that a plan was carried out that it had proposed.
     pub fn done(&mut self, plan: &Plan) {
-        if let Step::SetTelemetry { .. } = plan.step {
-            self.open = Some(plan.id);
+        if let Step::SetTelemetry { to } = plan.step {
+            (self.open, self.ours) = (Some(plan.id), Some(to));
         }
     }
 
@@ -279,7 +286,7 @@ impl Watchdog {
         let up = self.goal < self.rung;
         let (reason, evidence) = match &self.cause {
             Some((name, trip)) if !up => (trip.says(name), trip.evidence()),
-            _ => ("well below every limit".to_owned(), Evidence::new()),
+            _ => (WELL_BELOW.to_owned(), Evidence::new()),
         };
         let resource = self.cause.as_ref().map(|(_, trip)| trip.resource);
         let change = match resource {
@@ -312,18 +319,12 @@ impl Watchdog {
     }
 
     fn event(&self, from: usize, to: usize, ladder: &Ladder) -> AgentDiagEvent {
-        let (asked, down) = (self.goal == to, to > from);
-        let cause = self.cause.as_ref().filter(|_| asked && down);
+        let down = to > from;
+        let cause = self.cause.as_ref().filter(|_| down);
         let (module, reason) = match cause {
             Some((name, trip)) => (name.to_string(), trip.says(name)),
-            None => {
-                let reason = match (asked, down) {
-                    (true, _) => "well below every limit",
-                    (false, true) => "set by somebody else",
-                    (false, false) => "the step down was put back",
-                };
-                (ModuleUse::WHOLE.to_owned(), reason.to_owned())
-            }
+            None if self.goal == to => (ModuleUse::WHOLE.to_owned(), WELL_BELOW.to_owned()),
+            None => (ModuleUse::WHOLE.to_owned(), "the step down was put back".to_owned()),
         };
         let trip = cause.map(|(_, trip)| *trip);
         let severity = match to {

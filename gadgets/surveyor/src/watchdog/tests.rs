@@ -1,6 +1,7 @@
 //! Faults: what each does, and how the agent comes back from it.
 
 mod acting;
+mod any;
 
 use gadget_core::{Bytes, Ending, TelemetryLevel, summary};
 use gadget_envelope::State;
@@ -22,7 +23,7 @@ struct Rig {
 }
 
 /// What the whole agent and its two parts use.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Load {
     cpu: f64,
     memory_mb: u64,
