@@ -7,7 +7,7 @@ use crate::store::Store;
 
 /// The coarsest scale that OpenTelemetry's clients use, at which a bucket has 1,024 octaves.
 const COARSEST: i32 = -10;
-/// The finest one that a sketch of other bins converts to: 23,000 buckets at most.
+/// The finest one that a sketch of other bins converts to: 23,000 buckets of the contract's, 524,000 of any.
 const FINEST: i32 = 8;
 
 /// The data of an exponential histogram, as `ExponentialHistogramDataPoint` of OpenTelemetry's `metrics.proto` has it.
