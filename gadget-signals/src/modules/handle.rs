@@ -10,7 +10,6 @@ use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::OVER;
 use super::track::Track;
 use crate::file::{Buffer, READ};
 use crate::threads::parse_schedstat;
@@ -23,8 +22,10 @@ const MAX_THREADS: usize = 64;
 const UNSAID: u64 = u64::MAX;
 
 /// All parts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Parts {
+    /// CPU time is told over this long.
+    over: Duration,
     list: Mutex<Vec<Arc<Part>>>,
     pub(super) unwatched: AtomicU64,
 }
@@ -79,11 +80,15 @@ pub struct Here {
 }
 
 impl Parts {
+    pub(super) const fn new(over: Duration) -> Self {
+        Self { over, list: Mutex::new(Vec::new()), unwatched: AtomicU64::new(0) }
+    }
+
     pub(super) fn handle(self: &Arc<Self>, name: Name) -> ModuleHandle {
         let mut list = lock(&self.list);
         let known = list.iter().find(|part| part.name == name).map(Arc::clone);
         let part = known.unwrap_or_else(|| {
-            let part = Arc::new(Part::new(name));
+            let part = Arc::new(Part::new(name, self.over));
             if list.len() < MAX_PARTS {
                 list.push(Arc::clone(&part));
             } else {
@@ -146,9 +151,9 @@ impl ModuleHandle {
 }
 
 impl Part {
-    fn new(name: Name) -> Self {
+    fn new(name: Name, over: Duration) -> Self {
         let unsaid = || AtomicU64::new(UNSAID);
-        let track = Track::new(OVER);
+        let track = Track::new(over);
         let threads = Threads { list: Vec::new(), next: 0, left: Duration::ZERO, track };
         let (beat, memory, fds) = (unsaid(), unsaid(), unsaid());
         Self { name, beat, memory, fds, threads: Mutex::new(threads) }

@@ -63,11 +63,19 @@ impl Modules {
     /// # Errors
     /// [`SignalError::Unsupported`] without `CONFIG_SCHED_INFO`.
     pub fn host() -> Result<Self, SignalError> {
+        Self::over(OVER)
+    }
+
+    /// As [`host`](Self::host), with CPU time over the last `over`: longer than the pauses between two pieces of work.
+    ///
+    /// # Errors
+    /// As [`host`](Self::host).
+    pub fn over(over: Duration) -> Result<Self, SignalError> {
         KernelFile::open("/proc/thread-self/schedstat".into(), "CONFIG_SCHED_INFO")?;
-        let mut whole = Track::new(OVER);
+        let mut whole = Track::new(over);
         whole.push(monotonic(), clock(ClockId::ProcessCPUTime));
         Ok(Self {
-            parts: Arc::default(),
+            parts: Arc::new(Parts::new(over)),
             whole,
             buffer: Buffer::default(),
             fds: Fds::new(Path::new("/proc/self/fd"))?,
