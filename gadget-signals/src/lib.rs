@@ -24,6 +24,7 @@
 
 #[cfg(feature = "bpf")]
 mod bpf;
+mod census;
 mod cgroup;
 mod container;
 mod file;
@@ -46,6 +47,7 @@ pub use bpf::{
     OomVictims, ProcessChange, ProcessEvent, ProcessRecord, ProcessScan, ReclaimWatch, ScanBy,
     SchedulerWatch, SignalWatch, SyscallProfile, TcpWatch,
 };
+pub use census::{CensusProvider, CensusState, CensusStatus};
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
 pub use host::{Chosen, HostProviders};

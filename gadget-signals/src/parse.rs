@@ -7,6 +7,7 @@
 //! [`SignalError::Parse`]: gadget_core::SignalError::Parse
 //! [`SignalError::Unsupported`]: gadget_core::SignalError::Unsupported
 
+pub use crate::census::parse_users as users;
 pub use crate::cgroup::{
     parse_blkio as blkio, parse_cpu_stat_v1 as cpu_stat_v1, parse_cpu_stat_v2 as cpu_stat_v2,
     parse_io_stat as io_stat, parse_membership as membership, parse_memory_events as memory_events,

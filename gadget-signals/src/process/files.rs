@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::BitOr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, openat, readlinkat_raw};
+use rustix::fs::{AtFlags, Mode, openat, readlinkat_raw, statat};
 use rustix::io::Errno;
 
 use crate::file::{Buffer, READ};
@@ -37,14 +37,14 @@ impl BitOr for ProcessFiles {
 }
 
 /// The folder `/proc`, and memory for one file of it at a time.
-pub(super) struct Proc {
-    pub(super) folder: OwnedFd,
+pub(crate) struct Proc {
+    pub(crate) folder: OwnedFd,
     path: Vec<u8>,
     buffer: Buffer,
 }
 
 impl Proc {
-    pub(super) fn new(folder: OwnedFd) -> Self {
+    pub(crate) fn new(folder: OwnedFd) -> Self {
         Self { folder, path: Vec::with_capacity(64), buffer: Buffer::default() }
     }
 
@@ -56,29 +56,35 @@ impl Proc {
         CStr::from_bytes_until_nul(path).unwrap_or_default()
     }
 
-    pub(super) fn open(&mut self, pid: u32, name: &str) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open(&mut self, pid: u32, name: &str) -> Result<OwnedFd, Errno> {
         openat(&self.folder, Self::aim(&mut self.path, pid, name), READ, Mode::empty())
     }
 
+    /// The owner of `PID`, who is the process's effective user.
+    pub(crate) fn owner(&mut self, pid: u32) -> Result<u32, Errno> {
+        let path = Self::aim(&mut self.path, pid, "");
+        Ok(statat(&self.folder, path, AtFlags::empty())?.st_uid)
+    }
+
     /// Where a link points to; the number of bytes read.
-    pub(super) fn link(&mut self, pid: u32, name: &str, into: &mut [u8]) -> Result<usize, Errno> {
+    pub(crate) fn link(&mut self, pid: u32, name: &str, into: &mut [u8]) -> Result<usize, Errno> {
         readlinkat_raw(&self.folder, Self::aim(&mut self.path, pid, name), into)
     }
 
     /// A file that shows itself in one read.
-    pub(super) fn read(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
+    pub(crate) fn read(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
         let fd = self.open(pid, name)?;
         self.buffer.read_once(&fd)
     }
 
     /// A file that shows itself record by record.
-    pub(super) fn read_all(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
+    pub(crate) fn read_all(&mut self, pid: u32, name: &str) -> Result<&[u8], Errno> {
         let fd = self.open(pid, name)?;
         self.buffer.read_all(&fd)
     }
 
     /// An open file.
-    pub(super) fn reread(&mut self, fd: &OwnedFd) -> Result<&[u8], Errno> {
+    pub(crate) fn reread(&mut self, fd: &OwnedFd) -> Result<&[u8], Errno> {
         self.buffer.read_once(fd)
     }
 }

@@ -11,6 +11,7 @@ mod runtime;
 mod scheduling;
 
 pub use connector::{ConnectorChange, ConnectorEvent, ProcConnector, parse_connector};
+pub(crate) use files::Proc;
 pub use files::ProcessFiles;
 pub use namespaces::Namespaces;
 pub use parse::{
