@@ -234,17 +234,3 @@ fn it_answers_who_asks_for_the_agent_and_nobody_else() {
         assert_eq!(out.as_slice().len(), expected);
     }
 }
-#[test]
-fn zz_cost() {
-    let mut modules = Modules::host().unwrap();
-    let workers: Vec<_> = (0..10).map(|n| Worker::of(modules.module(format!("m{n}")))).collect();
-    let mut out = Signals::default();
-    let start = thread_cpu();
-    for _ in 0..5000 { out.restart(Timestamp::from_secs(1)); modules.sample(Timestamp::from_secs(1), Scope::Everything, &mut out).unwrap(); }
-    println!("sample {:?}", (thread_cpu() - start) / 5000);
-    let handle = modules.module("m0");
-    let start = thread_cpu();
-    for _ in 0..1_000_000 { handle.beat(); }
-    println!("beat {:?}", (thread_cpu() - start) / 1_000_000);
-    workers.into_iter().for_each(Worker::leaves);
-}
