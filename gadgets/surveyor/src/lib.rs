@@ -1,19 +1,26 @@
 //! The Surveyor counts every process, keeps those that matter in full, and the rest in sums and sketches.
 
-mod filter;
-mod lives;
+mod builder;
+mod ephemeral;
 mod names;
+mod rank;
+mod reload;
+mod report;
 mod rows;
 mod send;
 pub mod settings;
 mod sketches;
 mod surveyor;
 mod tail;
-mod top;
-mod used;
+mod usage;
 pub mod watchdog;
+mod window;
 
-pub use surveyor::{Surveyor, SurveyorBuilder};
+pub use builder::{SurveyorBuilder, SurveyorError};
+pub use surveyor::Surveyor;
+
+/// The name under which policies, ledgers and metrics know it.
+const NAME: &str = "surveyor";
 
 /// The policy that the Surveyor's own program acts by where no operator has given one: it may change what the agent sends, and
 /// nothing else.

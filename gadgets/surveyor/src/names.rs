@@ -1,84 +1,107 @@
-//! What is known of processes besides numbers: users, containers, and the costly fields of those that are sent in full.
+//! What processes, users and groups are called, and who may have a row of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gadget_core::{
-    CensusRow, CgroupId, CgroupIdentity, ProcessDetail, ProcessId, Reading, Signal, Subject, Users,
-};
-use gadget_envelope::Container;
+use gadget_core::{CensusRow, CgroupId, CgroupIdentity, Comm, Glob, Users, World};
+use gadget_envelope::{Container, escape};
 
-/// The most cgroups that are known by name, and the most processes that are known in detail.
-const MAX_CGROUPS: usize = 20_000;
-const MAX_DETAILS: usize = 4_096;
+use crate::settings::Filter;
 
-/// Names, as the signals told them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
-    users: Arc<Users>,
-    cgroups: HashMap<CgroupId, Arc<CgroupIdentity>>,
-    details: BTreeMap<ProcessId, ProcessDetail>,
-    /// What was not kept, as there was too much.
-    pub(crate) overflowed: u64,
+/// The name that sums go by: that of the kernel's threads only up to the first `/`, for they are numbered behind it.
+pub(crate) fn display_name(row: &CensusRow) -> Comm {
+    if !row.kernel_thread {
+        return row.comm;
+    }
+    let bytes = row.comm.as_bytes();
+    bytes.split(|&byte| byte == b'/').next().map_or(row.comm, Comm::new)
 }
 
-impl Names {
-    pub(crate) fn observe(&mut self, signal: &Signal) {
-        match (&signal.reading, signal.subject) {
-            (Reading::Users(users), _) => {
-                let mut sorted = (**users).clone();
-                sorted.sort_by_key(|(id, _)| *id);
-                self.users = Arc::new(sorted);
-            }
-            (Reading::CgroupIdentity(identity), Subject::Cgroup(id)) => {
-                if self.cgroups.len() < MAX_CGROUPS || self.cgroups.contains_key(&id) {
-                    self.cgroups.insert(id, Arc::new((**identity).clone()));
-                } else {
-                    self.overflowed += 1;
-                }
-            }
-            (Reading::ProcessDetail(detail), Subject::Process(id)) => {
-                if self.details.len() < MAX_DETAILS || self.details.contains_key(&id) {
-                    self.details.insert(id, (**detail).clone());
-                } else {
-                    self.overflowed += 1;
-                }
-            }
-            (reading, Subject::Cgroup(id)) if reading.is_the_end() => {
-                self.cgroups.remove(&id);
-            }
-            _ => {}
-        }
+pub(crate) fn text(comm: Comm) -> String {
+    escape(comm.as_bytes()).into_owned()
+}
+
+/// The names of users.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserNames(BTreeMap<u32, Arc<str>>);
+
+impl UserNames {
+    pub(crate) fn new(users: &Users) -> Self {
+        Self(users.iter().cloned().collect())
     }
 
-    /// Forgets the details of whoever is not asked about any more.
-    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(ProcessId) -> bool) {
-        self.details.retain(|&id, _| wanted(id));
+    /// The name, or the id in decimal.
+    pub(crate) fn name(&self, uid: u32) -> String {
+        self.0.get(&uid).map_or_else(|| uid.to_string(), |name| name.to_string())
+    }
+}
+
+pub(crate) fn cgroup(world: &World, id: Option<CgroupId>) -> Option<&CgroupIdentity> {
+    world.cgroup(id?)?.identity.as_ref()
+}
+
+/// The container that a cgroup is of, and its path.
+pub(crate) fn container(identity: &CgroupIdentity) -> Container {
+    let mut it = Container { cgroup: identity.path.to_string(), ..Container::default() };
+    if let Some(container) = &identity.container {
+        it.runtime = container.runtime.to_string();
+        it.id = container.id.to_string();
+        it.pod = container.pod.as_deref().unwrap_or_default().to_owned();
+    }
+    it
+}
+
+/// Who may have a row of its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patterns {
+    include: Vec<(Of, Glob)>,
+    exclude: Vec<(Of, Glob)>,
+}
+
+/// What a pattern is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Name,
+    User,
+    Cgroup,
+    Container,
+}
+
+impl Patterns {
+    /// Settings that were checked have nothing else; what is no pattern matches nobody.
+    pub(crate) fn new(filter: &Filter) -> Self {
+        let parse = |texts: &[String]| texts.iter().filter_map(|text| pattern(text)).collect();
+        Self { include: parse(&filter.include), exclude: parse(&filter.exclude) }
     }
 
-    pub(crate) fn user(&self, uid: u32) -> Option<&Arc<str>> {
-        let at = self.users.binary_search_by_key(&uid, |(id, _)| *id).ok()?;
-        Some(&self.users[at].1)
+    /// True if all may.
+    pub(crate) fn are_none(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
     }
 
-    pub(crate) fn detail(&self, id: ProcessId) -> Option<&ProcessDetail> {
-        self.details.get(&id)
+    pub(crate) fn admit(&self, row: &CensusRow, users: &UserNames, world: &World) -> bool {
+        let identity = cgroup(world, row.cgroup);
+        let matches = |(of, glob): &(Of, Glob)| match of {
+            Of::Name => glob.matches(&text(display_name(row))),
+            Of::User => glob.matches(&users.name(row.uid)),
+            Of::Cgroup => identity.is_some_and(|it| glob.matches(&it.path)),
+            Of::Container => identity
+                .and_then(|it| it.container.as_ref())
+                .is_some_and(|container| glob.matches(&container.id)),
+        };
+        (self.include.is_empty() || self.include.iter().any(matches))
+            && !self.exclude.iter().any(matches)
     }
+}
 
-    pub(crate) fn cgroup(&self, row: &CensusRow) -> Option<&CgroupIdentity> {
-        let id = row.cgroup.or_else(|| self.detail(row.id)?.cgroup)?;
-        self.cgroups.get(&id).map(|it| &**it)
-    }
-
-    pub(crate) fn container(&self, row: &CensusRow) -> Option<Container> {
-        let identity = self.cgroup(row)?;
-        let container = identity.container.as_ref();
-        let text = |it: Option<&Arc<str>>| it.map(|it| it.to_string()).unwrap_or_default();
-        Some(Container {
-            runtime: text(container.map(|it| &it.runtime)),
-            id: text(container.map(|it| &it.id)),
-            pod: text(container.and_then(|it| it.pod.as_ref())),
-            cgroup: identity.path.to_string(),
-        })
-    }
+fn pattern(text: &str) -> Option<(Of, Glob)> {
+    let (of, pattern) = text.split_once(':')?;
+    let of = match of {
+        "name" => Of::Name,
+        "user" => Of::User,
+        "cgroup" => Of::Cgroup,
+        "container" => Of::Container,
+        _ => return None,
+    };
+    Some((of, Glob::new(pattern).ok()?))
 }

@@ -1,80 +1,160 @@
-//! Distributions over the processes of a window.
+//! How what processes use is distributed, in sketches.
 
 use std::collections::BTreeMap;
 
-use gadget_core::Census;
 use gadget_envelope::{SKETCH_VERSION, SketchEnvelope};
-use gadget_sketch::{Mapping, MappingError, Sketch};
+use gadget_sketch::{Mapping, Sketch};
 
 use crate::settings::SketchSettings;
-use crate::tail::percent;
-use crate::used::Used;
+use crate::tail::{Kept, Tail};
+use crate::usage::{Usage, percent};
+use crate::window::Window;
 
-/// What is sketched: its name, its unit, and its value of one process.
-type Metric = (&'static str, &'static str);
+/// A group of fewer has no sketch of its own.
+const LEAST_MEMBERS: u64 = 32;
 
-const CPU: Metric = ("process.cpu.percent", "%");
-const RSS: Metric = ("process.rss.bytes", "By");
-const THREADS: Metric = ("process.threads", "{thread}");
-const IO: Metric = ("process.io.bytes_per_second", "By/s");
+/// The most groups that have sketches of their own: the largest.
+const MOST_GROUPS: usize = 16;
 
-/// Sketches of one group of processes.
-pub(crate) struct Sketches {
-    gamma: f64,
-    metrics: [(Metric, Sketch); 4],
+/// How values find their bins, as settings ask for.
+pub(crate) fn mapping(settings: &SketchSettings) -> Mapping {
+    if settings.base2 {
+        return Mapping::BASE2;
+    }
+    // Settings that were checked are in its range.
+    Mapping::logarithmic(settings.accuracy).unwrap_or(Mapping::CONTRACT)
 }
 
-/// The mapping that settings ask for.
-pub(crate) fn mapping(settings: &SketchSettings) -> Result<Mapping, MappingError> {
-    if settings.base2 { Ok(Mapping::BASE2) } else { Mapping::logarithmic(settings.accuracy) }
+/// One metric.
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+    /// Whether groups have a sketch of it.
+    of_groups: bool,
+    /// The value in a window of so many nanoseconds, of a process with so many threads.
+    value: fn(&Usage, u64, u32) -> Option<f64>,
+}
+
+const METRICS: [Metric; 4] = [
+    Metric {
+        name: "process.cpu.percent",
+        unit: "%",
+        of_groups: true,
+        value: |usage, window, _| Some(percent(usage.cpu(), window)),
+    },
+    Metric {
+        name: "process.rss.bytes",
+        unit: "By",
+        of_groups: true,
+        value: |usage, _, _| Some(usage.rss as f64),
+    },
+    Metric {
+        name: "process.io.bytes_per_second",
+        unit: "By/s",
+        of_groups: false,
+        value: |usage, window, _| {
+            let bytes = usage.io.map(|_| usage.io_bytes() as f64)?;
+            (window > 0).then(|| bytes / (window as f64 / 1e9))
+        },
+    },
+    Metric {
+        name: "process.threads",
+        unit: "{thread}",
+        of_groups: false,
+        value: |_, _, threads| Some(threads.into()),
+    },
+];
+
+/// Makes the sketches of a window; the bins are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Sketches {
+    mapping: Mapping,
+    each: [Sketch; METRICS.len()],
 }
 
 impl Sketches {
     pub(crate) fn new(mapping: Mapping) -> Self {
-        let metrics = [CPU, RSS, THREADS, IO].map(|metric| (metric, Sketch::with(mapping)));
-        Self { gamma: mapping.alpha(), metrics }
+        Self { mapping, each: std::array::from_fn(|_| Sketch::with(mapping)) }
     }
 
-    /// Adds the processes of a census that `belong`, in a window of `length` nanoseconds.
-    pub(crate) fn add(
+    /// Gives `send` the sketches of all processes that were alive at the window's last scan, and of large groups of the tail.
+    pub(crate) fn make(
         &mut self,
-        census: &Census,
-        used: &[Used],
-        length: u64,
-        belongs: impl Fn(usize) -> bool,
+        mapping: Mapping,
+        window: &Window,
+        usages: &[Usage],
+        (tail, groups): (&Tail, &[Kept]),
+        send: &mut impl FnMut(SketchEnvelope),
     ) {
-        let [(_, cpu), (_, rss), (_, threads), (_, io)] = &mut self.metrics;
-        for (at, (row, used)) in census.rows.iter().zip(used).enumerate() {
-            if !belongs(at) {
-                continue;
-            }
-            cpu.insert(percent(used.cpu(), length));
-            rss.insert(row.rss.as_f64());
-            threads.insert(row.threads.into());
-            if length > 0 && (used.read.is_some() || used.written.is_some()) {
-                io.insert(used.io() as f64 * 1e9 / length as f64);
+        if mapping != self.mapping {
+            *self = Self::new(mapping);
+        }
+        let all = METRICS.iter().zip(0..).map(|(metric, at)| (metric, at as usize));
+        self.fill(all.clone(), window, usages.iter());
+        for (metric, at) in all.clone() {
+            self.send(metric, at, BTreeMap::new(), send);
+        }
+        let mut large: Vec<&Kept> =
+            groups.iter().filter(|it| it.row.process_count >= LEAST_MEMBERS).collect();
+        large.sort_by_key(|it| std::cmp::Reverse(it.row.process_count));
+        for group in large.into_iter().take(MOST_GROUPS) {
+            let of_groups = all.clone().filter(|(metric, _)| metric.of_groups);
+            self.fill(of_groups.clone(), window, tail.members(group.range.clone(), usages));
+            let mut key: BTreeMap<String, String> = group.row.key.clone();
+            let name = group.row.process_display_name.clone();
+            key.insert("process_display_name".into(), name);
+            for (metric, at) in of_groups {
+                self.send(metric, at, key.clone(), send);
             }
         }
     }
 
-    /// Those that have values.
-    pub(crate) fn messages(&self, key: &BTreeMap<String, String>) -> Vec<SketchEnvelope> {
-        let filled = self.metrics.iter().filter(|(_, sketch)| !sketch.is_empty());
-        filled
-            .map(|((name, unit), sketch)| SketchEnvelope {
-                metric_name: (*name).to_owned(),
-                gamma: self.gamma,
-                sketch_version: SKETCH_VERSION,
-                histogram: Some(sketch.to_proto()),
-                key: key.clone(),
-                count: sketch.count(),
-                sum: sketch.sum(),
-                min: sketch.min().unwrap_or(0.0),
-                max: sketch.max().unwrap_or(0.0),
-                unit: (*unit).to_owned(),
-                rejected: sketch.rejected(),
-                ..SketchEnvelope::default()
-            })
-            .collect()
+    fn fill<'u>(
+        &mut self,
+        metrics: impl Iterator<Item = (&'static Metric, usize)> + Clone,
+        window: &Window,
+        usages: impl Iterator<Item = &'u Usage>,
+    ) {
+        let length = window.length();
+        for (_, at) in metrics.clone() {
+            self.each[at].clear();
+        }
+        for usage in usages.filter(|usage| usage.is_alive()) {
+            let threads = window.row(usage).threads;
+            for (metric, at) in metrics.clone() {
+                if let Some(value) = (metric.value)(usage, length, threads) {
+                    self.each[at].insert(value);
+                }
+            }
+        }
+    }
+
+    fn send(
+        &self,
+        metric: &Metric,
+        at: usize,
+        key: BTreeMap<String, String>,
+        send: &mut impl FnMut(SketchEnvelope),
+    ) {
+        let sketch = &self.each[at];
+        // Of what could not be read there is no distribution.
+        if sketch.is_empty() && sketch.rejected() == 0 {
+            return;
+        }
+        let summary = sketch.summary();
+        send(SketchEnvelope {
+            metric_name: metric.name.into(),
+            gamma: self.mapping.alpha(),
+            sketch_version: SKETCH_VERSION,
+            histogram: Some(sketch.to_proto()),
+            key,
+            count: sketch.count(),
+            sum: summary.sum,
+            min: summary.min,
+            max: summary.max,
+            unit: metric.unit.into(),
+            rejected: sketch.rejected(),
+            ..SketchEnvelope::default()
+        });
     }
 }
