@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use gadget_core::{Agent, Gadget, Plans, Signal, Stop, World};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -412,4 +413,19 @@ fn requests_are_told_apart() {
     assert_eq!(request(b"check\na = 1\n.\nmore", false), Ok(Some(Request::Check("a = 1\n"))));
     assert_eq!(request(b"set\na = .5\n", false), Ok(None));
     assert!(request(&[b'x'; 33], false).is_err(), "that will be no command");
+}
+
+proptest! {
+    #[test]
+    fn a_request_is_the_same_however_it_comes(
+        input in "(show|set|check|sh|\u{e9})?[ \r]?(\n(a = 1|\\.|\\.\\.|\r|\u{e9})?){0,5}",
+        cut in 0_usize..40,
+    ) {
+        let input = input.as_bytes();
+        let (whole, part) = (request(input, true), request(&input[..cut.min(input.len())], false));
+        prop_assert!(whole != Ok(None), "at the end there is an answer");
+        if part != Ok(None) {
+            prop_assert_eq!(part, whole, "what is told of the beginning is told of the whole");
+        }
+    }
 }
