@@ -104,6 +104,36 @@ fn processes_allocate_nothing_once_warm() {
 }
 
 #[test]
+fn a_census_allocates_nothing_once_those_before_it_are_let_go() {
+    use gadget_core::{CensusSource, Telemetry, TelemetryCell};
+    use gadget_signals::CensusProvider;
+    let every = std::time::Duration::ZERO;
+    let always = || TelemetryCell::new(Telemetry { every, ..Telemetry::default() });
+    let root = tempfile::tempdir().unwrap();
+    copy(&golden("6.1/proc"), root.path());
+    for pid in 100..160 {
+        copy(&golden("6.1/proc/78"), &root.path().join(pid.to_string()));
+    }
+    for keep in [0, 1000] {
+        let provider = CensusProvider::at_root(root.path()).unwrap().telemetry(always());
+        let mut provider = provider.keep_open(keep).unwrap();
+        assert_eq!(when_warm(&mut provider, &[]), (0, 2), "{keep} files");
+    }
+    // Of this host, which may have more processes meanwhile: some of the samples are without.
+    use CensusSource::{BpfIterator, BpfWalk, Files, KeptFiles};
+    for source in [BpfWalk, BpfIterator, KeptFiles, Files] {
+        match CensusProvider::by(source) {
+            Ok(provider) => {
+                let mut provider = provider.telemetry(always());
+                let free = (0..20).any(|_| when_warm(&mut provider, &[]).0 == 0);
+                assert!(free, "{}", source.name());
+            }
+            Err(error) => println!("SKIPPED {}: {error}", source.name()),
+        }
+    }
+}
+
+#[test]
 fn the_host_as_a_whole_allocates_nothing_once_warm() {
     let mut memory = HostMemoryProvider::host().unwrap();
     let mut cpu = HostCpuProvider::host().unwrap();

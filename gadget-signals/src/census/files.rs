@@ -25,8 +25,6 @@ const REVIEW: u32 = 16;
 const LIST_AGAIN: u32 = 32;
 /// No more files are kept open, whatever the process may: each holds more than a page of the kernel's memory.
 const MAX_KEPT: usize = 8_192;
-/// So many are closed where the process runs out of them.
-const SHED: usize = 64;
 
 /// Reads `/proc/PID/stat` of every process, through files that are kept open as far as they may be.
 pub(super) struct Files {
@@ -200,12 +198,12 @@ impl Files {
         Ok(row)
     }
 
-    /// Opens `stat`; where this process may open no more files, some that are kept are given up for good.
+    /// Opens `stat`; where this process may open no more files, half of those that are kept are given up for good.
     fn open(&mut self, pid: u32) -> Result<OwnedFd, Errno> {
         match self.proc.open(pid, "stat") {
             Err(Errno::MFILE | Errno::NFILE) if self.kept > 0 => {
                 let files = self.known.iter_mut().filter_map(|known| known.stat.take());
-                self.kept -= files.take(SHED).count();
+                self.kept -= files.take(self.kept.div_ceil(2)).count();
                 self.keep = self.kept;
                 self.proc.open(pid, "stat")
             }
