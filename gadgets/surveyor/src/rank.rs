@@ -5,6 +5,8 @@
 //! from what they hold: as many more as the share of CPU and memory that was asked for takes, at once; fewer, slowly.
 
 mod captured;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -61,6 +63,8 @@ pub(crate) struct Ranking {
     before: Vec<Member>,
     /// How many are sent, as of the last window; none before the first.
     n: usize,
+    /// What that was worked out for: the least, the most, and the share.
+    asked: (usize, usize, f64),
     calm: u32,
     heap: BinaryHeap<Reverse<(Key, u32)>>,
     more: BinaryHeap<Reverse<(u64, Reverse<ProcessId>, u32)>>,
@@ -137,7 +141,10 @@ impl Ranking {
         top: &Top,
     ) -> Choice {
         let (least, most) = (least.max(1) as usize, least.max(top.most).max(1) as usize);
-        self.n = self.n.clamp(least, most);
+        let asked = (least, most, top.capture);
+        if std::mem::replace(&mut self.asked, asked) != asked {
+            self.n = least;
+        }
         let eligible = usages.iter().filter(|usage| usage.eligible).count();
         self.chosen.clear();
         self.sticky.clear();

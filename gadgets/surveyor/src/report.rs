@@ -12,7 +12,7 @@ use crate::names::{Patterns, UserNames};
 use crate::rank::{Captured, Choice, Ranking};
 use crate::rows::Sources;
 use crate::settings::Settings;
-use crate::sketches::{Sketches, mapping};
+use crate::sketches::Sketches;
 use crate::tail::Tail;
 use crate::usage::{Sum, Usage, io};
 use crate::window::Window;
@@ -120,7 +120,7 @@ impl Ending<'_> {
         let (groups, more) =
             tail.sum((usages, chosen), window, &settings.tail, (users, world), beyond);
         if sent.level == TelemetryLevel::Sketches {
-            sketches.make(mapping(&settings.sketch), window, usages, (tail, &groups), send);
+            sketches.make(&settings.sketch, window, usages, (tail, &groups), send);
         }
         batch.tail = groups.into_iter().map(|group| group.row).chain(more).collect();
         batch.residual = residual(&ephemeral, busy, &total, window.length());

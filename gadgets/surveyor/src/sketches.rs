@@ -16,6 +16,11 @@ const LEAST_MEMBERS: u64 = 32;
 /// The most groups that have sketches of their own: the largest.
 const MOST_GROUPS: usize = 16;
 
+/// The relative accuracy that settings ask for.
+fn accuracy(settings: &SketchSettings) -> f64 {
+    if settings.base2 { Mapping::BASE2.alpha() } else { settings.accuracy }
+}
+
 /// How values find their bins, as settings ask for.
 pub(crate) fn mapping(settings: &SketchSettings) -> Mapping {
     if settings.base2 {
@@ -80,15 +85,17 @@ impl Sketches {
     /// Gives `send` the sketches of all processes that were alive at the window's last scan, and of large groups of the tail.
     pub(crate) fn make(
         &mut self,
-        mapping: Mapping,
+        settings: &SketchSettings,
         window: &Window,
         usages: &[Usage],
         (tail, groups): (&Tail, &[Kept]),
         send: &mut impl FnMut(SketchEnvelope),
     ) {
+        let mapping = mapping(settings);
         if mapping != self.mapping {
             *self = Self::new(mapping);
         }
+        let send = &mut |envelope| send(SketchEnvelope { gamma: accuracy(settings), ..envelope });
         let all = METRICS.iter().zip(0..).map(|(metric, at)| (metric, at as usize));
         self.fill(all.clone(), window, usages.iter());
         for (metric, at) in all.clone() {
@@ -144,7 +151,6 @@ impl Sketches {
         let summary = sketch.summary();
         send(SketchEnvelope {
             metric_name: metric.name.into(),
-            gamma: self.mapping.alpha(),
             sketch_version: SKETCH_VERSION,
             histogram: Some(sketch.to_proto()),
             key,
