@@ -32,7 +32,7 @@ pub struct SurveyorBuilder {
 }
 
 impl SurveyorBuilder {
-    /// What an operator can set. Default: [`Settings::default`].
+    /// What holds where the operator's file of settings says nothing. Default: [`Settings::default`].
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;

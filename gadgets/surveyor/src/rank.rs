@@ -185,12 +185,6 @@ impl Ranking {
         });
     }
 
-    /// Puts those of the chosen that are alive into `ids`, by identity; at most so many.
-    pub(crate) fn members(&self, most: usize, ids: &mut Vec<ProcessId>) {
-        ids.clear();
-        ids.extend(self.members.iter().take(most).map(|member| member.id));
-    }
-
     /// Whether it was only chosen because it had been before.
     pub(crate) fn is_sticky(&self, id: ProcessId) -> bool {
         self.sticky.binary_search(&id).is_ok()

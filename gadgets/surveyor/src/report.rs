@@ -20,6 +20,9 @@ use crate::window::Window;
 /// The most rows in full in one envelope: 20 MB. Who is beyond is in the sums.
 const MAX_ROWS: usize = 50_000;
 
+/// The most processes that are read closely at once: those with the highest scores.
+const MAX_CLOSELY: usize = 1_024;
+
 /// What is worked with and kept from window to window.
 #[derive(Clone, Debug)]
 pub(crate) struct Scratch {
@@ -27,7 +30,8 @@ pub(crate) struct Scratch {
     all: Vec<u32>,
     tail: Tail,
     sketches: Sketches,
-    pub(crate) watch: Vec<ProcessId>,
+    /// Who is to be read closely, by identity.
+    pub(crate) closely: Vec<ProcessId>,
 }
 
 impl Scratch {
@@ -37,7 +41,7 @@ impl Scratch {
             all: Vec::new(),
             tail: Tail::default(),
             sketches: Sketches::new(mapping),
-            watch: Vec::new(),
+            closely: Vec::new(),
         }
     }
 }
@@ -61,7 +65,8 @@ impl Ending<'_> {
         ranking: &mut Ranking,
         send: &mut impl FnMut(SketchEnvelope),
     ) -> ProcessEnvelope {
-        let Scratch { usages, all, tail, sketches, .. } = scratch;
+        let Scratch { usages, all, tail, sketches, closely } = scratch;
+        closely.clear();
         let (beyond, ephemeral) = self.window.usages(usages);
         let busy = self.window.busy();
         let Self { window, settings, sent, users, world, patterns, details } = self;
@@ -102,6 +107,10 @@ impl Ending<'_> {
             ranking.choose(usages, ids, sent.top, &settings.top)
         };
         let usages = usages.as_slice();
+        let best = ranking.chosen().iter().map(|&at| &usages[at as usize]);
+        let of_interest = |usage: &&Usage| usage.is_alive() && !window.row(usage).kernel_thread;
+        closely.extend(best.filter(of_interest).take(MAX_CLOSELY).map(ids));
+        closely.sort_unstable();
         let everybody = matches!(sent.level, TelemetryLevel::Raw | TelemetryLevel::Bypass);
         let chosen: &[u32] = if everybody {
             all.clear();

@@ -21,9 +21,6 @@ use crate::sketches::mapping;
 use crate::watchdog::Watchdog;
 use crate::window::Window;
 
-/// The most processes that are read closely at once.
-const MAX_WATCHED: usize = 1_024;
-
 /// The most censuses that wait to be taken in; the oldest goes.
 const MAX_CENSUSES: usize = 64;
 
@@ -32,7 +29,7 @@ const MAX_HEARD: usize = 64;
 
 /// Counts every process, keeps those that matter in full, and the rest in sums and sketches.
 ///
-/// It sees censuses and puts envelopes into an [`Outbox`]; how much is in them says a [`TelemetryCell`].
+/// It sees censuses and puts envelopes into an [`Outbox`]; how much is in them says a [`TelemetryCell`](gadget_core::TelemetryCell).
 #[derive(Clone, Debug)]
 pub struct Surveyor {
     held: Held,
@@ -185,8 +182,7 @@ impl Surveyor {
     /// Has those read closely that are sent in full, and nobody else.
     fn watch(&mut self, plans: &mut Plans) {
         let every = self.held.window_length();
-        let mut wanted = std::mem::take(&mut self.scratch.watch);
-        self.ranking.members(MAX_WATCHED, &mut wanted);
+        let wanted = std::mem::take(&mut self.scratch.closely);
         for id in &self.watched {
             if wanted.binary_search(id).is_err() {
                 plans.unwatch(Subject::Process(*id));
@@ -197,7 +193,7 @@ impl Surveyor {
                 plans.watch(Subject::Process(*id), every);
             }
         }
-        self.scratch.watch = std::mem::replace(&mut self.watched, wanted);
+        self.scratch.closely = std::mem::replace(&mut self.watched, wanted);
         self.watched_every = every;
         let watched = &self.watched;
         self.details.retain(|id, _| watched.binary_search(id).is_ok());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gadget_core::{Bytes, Census, CensusRow, CensusSource, Comm, IoCount, ProcessId};
 use gadget_envelope::ProcessRow;
+use proptest::prelude::*;
 
 use crate::host::{Rig, batch, census, end, ms, row};
 
@@ -144,6 +145,34 @@ fn more_ends_than_can_be_told_apart_are_summed_and_counted() {
         + it.rows.iter().filter(|row| row.is(ProcessRow::ENDED)).count() as u64;
     assert_eq!(exited, 40_000);
     assert_eq!(sent.diag("ends_overflow").unwrap().value, Some(23_616.0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn censuses_in_no_order_and_with_one_process_twice_still_add_up(
+        looks in proptest::collection::vec(proptest::collection::vec((1_u32..9, 0_u64..3), 0..12), 1..9),
+        told in proptest::collection::vec((1_u32..9, 0_u64..3), 0..9),
+    ) {
+        let mut rig = Rig::new("[telemetry]\nwindow = 2\ntop = 2\n[top]\nmost = 3");
+        for (step, look) in looks.into_iter().enumerate() {
+            let rows = look.into_iter().map(|(pid, start)| CensusRow {
+                id: ProcessId { pid, start },
+                user: ms(step as u64),
+                ..row(pid, "w")
+            });
+            let rows = rows.collect();
+            rig.next(Census { rows, ..census(ms(step as u64), vec![]) });
+            if let Some(&(pid, start)) = told.get(step) {
+                let row = CensusRow { id: ProcessId { pid, start }, ..row(pid, "w") };
+                rig.ended(vec![end(&row, ms(9), ms(10))]);
+            }
+        }
+        for window in rig.sent().processes {
+            prop_assert_eq!(batch(&window).unaccounted(), (0, 0));
+        }
+    }
 }
 
 #[test]

@@ -303,6 +303,21 @@ fn those_in_full_are_read_closely_until_they_are_not() {
 }
 
 #[test]
+fn of_the_kernels_threads_there_is_nothing_to_read_closely() {
+    let mut rig = Rig::each_scan("");
+    let hosts = || {
+        census(ms(0), vec![CensusRow { kernel_thread: true, ..row(2, "kthreadd") }, row(3, "w")])
+    };
+    rig.scan(hosts());
+    rig.next(hosts());
+    let watched: Vec<_> = rig.plans.watches().iter().map(|(subject, _)| *subject).collect();
+    assert_eq!(watched, [Subject::Process(row(3, "w").id)]);
+    let sent = rig.window();
+    let kernel = batch(&sent).rows.iter().find(|row| row.process_id == 2).unwrap();
+    assert!(kernel.is(ProcessRow::KERNEL));
+}
+
+#[test]
 fn a_name_of_any_bytes_is_a_text() {
     let mut rig = Rig::each_scan("");
     let odd = CensusRow { comm: Comm::new(b"a\xff\\\n"), ..row(10, "") };
