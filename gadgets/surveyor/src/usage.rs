@@ -129,8 +129,12 @@ pub(crate) fn used(
     }
 }
 
-/// True if `row` executes another program than `base`: where that is not told, if it has another name.
+/// True if `row` executes another program than `base`: where that is not told, if it has another name. The kernel's threads execute
+/// none; its workers are called by what they do at the moment.
 pub(crate) fn changed_program(row: &CensusRow, base: &CensusRow) -> bool {
+    if row.kernel_thread {
+        return false;
+    }
     row.execs.zip(base.execs).map_or(row.comm != base.comm, |(now, before)| now != before)
 }
 

@@ -131,8 +131,9 @@ impl Window {
             CensusChange::Created(row) => self.came(row),
             CensusChange::Terminated(row) => self.went(row),
             CensusChange::Changed { before, now } => {
-                let other = before.comm != now.comm || before.uid != now.uid;
-                self.counts.changed += u64::from(other || changed_program(now, before));
+                let renamed = !now.kernel_thread && before.comm != now.comm;
+                let other = renamed || before.uid != now.uid || changed_program(now, before);
+                self.counts.changed += u64::from(other);
             }
         });
         self.over += now.over.unwrap_or_default();

@@ -303,18 +303,21 @@ fn those_in_full_are_read_closely_until_they_are_not() {
 }
 
 #[test]
-fn of_the_kernels_threads_there_is_nothing_to_read_closely() {
+fn of_the_kernels_threads_there_is_nothing_to_read_closely_and_their_names_are_no_news() {
     let mut rig = Rig::each_scan("");
-    let hosts = || {
-        census(ms(0), vec![CensusRow { kernel_thread: true, ..row(2, "kthreadd") }, row(3, "w")])
+    let hosts = |work: &str| {
+        let worker = CensusRow { kernel_thread: true, execs: None, ..row(2, work) };
+        census(ms(0), vec![worker, row(3, "w")])
     };
-    rig.scan(hosts());
-    rig.next(hosts());
+    rig.scan(hosts("kworker/0:1-mm"));
+    rig.next(hosts("kworker/0:1-net"));
     let watched: Vec<_> = rig.plans.watches().iter().map(|(subject, _)| *subject).collect();
     assert_eq!(watched, [Subject::Process(row(3, "w").id)]);
     let sent = rig.window();
-    let kernel = batch(&sent).rows.iter().find(|row| row.process_id == 2).unwrap();
-    assert!(kernel.is(ProcessRow::KERNEL));
+    assert_eq!(batch(&sent).changed, 0);
+    let worker = batch(&sent).rows.iter().find(|row| row.process_id == 2).unwrap();
+    assert_eq!((worker.flags, &*worker.process_display_name), (ProcessRow::KERNEL, "kworker"));
+    assert_eq!(worker.command_name, "kworker/0:1-net");
 }
 
 #[test]
