@@ -137,6 +137,7 @@ struct signal_struct {
 	struct task_io_accounting ioac;
 	unsigned long long sum_sched_runtime;
 	short oom_score_adj;
+	struct mm_struct *oom_mm;
 };
 
 struct percpu_counter {

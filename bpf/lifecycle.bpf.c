@@ -22,7 +22,7 @@ enum lost_what {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	/* 65,536 events: 2 s of 10,000 processes a second that fork, execute and exit; full: lost rises. */
+	/* 52,428 events: 1.7 s of 10,000 processes a second that fork, execute and exit; full: lost rises. */
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
@@ -57,6 +57,9 @@ static __always_inline void set(struct lifecycle_event *event, __u16 what, struc
 	event->cgroup = cgroup_of(leader);
 	event->pid = leader->tgid;
 	event->parent = parent;
+	event->runtime_ns = 0;
+	event->user_ms = 0;
+	event->system_ms = 0;
 	event->peak_pages = 0;
 	event->status = 0;
 	event->what = what;
@@ -135,6 +138,39 @@ static __always_inline bool is_last(__u64 *ctx, struct task_struct *task, struct
 	return __sync_fetch_and_add(told, 1) == 0;
 }
 
+/* Threads of one process that may be ending at the same time; those beyond are not in its CPU time. */
+#define MOST_ENDING 64
+#define NSEC_PER_MSEC 1000000
+
+/* What the threads used that have been released, and those that have not. */
+static __always_inline void set_times(struct lifecycle_event *event, struct task_struct *task, struct signal_struct *signal)
+{
+	__u64 runtime = signal->sum_sched_runtime, user = signal->utime, system = signal->stime;
+	struct list_head *node, *end;
+	int i;
+
+	if (signal->nr_threads == 1) {
+		runtime += task->se.sum_exec_runtime;
+		user += task->utime;
+		system += task->stime;
+	} else {
+		end = &signal->thread_head;
+		node = BPF_CORE_READ(signal, thread_head.next);
+		for (i = 0; i < MOST_ENDING && node && node != end; i++) {
+			struct task_struct *thread =
+				(void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+
+			runtime += BPF_CORE_READ(thread, se.sum_exec_runtime);
+			user += BPF_CORE_READ(thread, utime);
+			system += BPF_CORE_READ(thread, stime);
+			node = BPF_CORE_READ(thread, thread_node.next);
+		}
+	}
+	event->runtime_ns = runtime;
+	event->user_ms = user / NSEC_PER_MSEC;
+	event->system_ms = system / NSEC_PER_MSEC;
+}
+
 SEC("tp_btf/sched_process_exit")
 int handle__exit(__u64 *ctx)
 {
@@ -145,7 +181,7 @@ int handle__exit(__u64 *ctx)
 
 	if (!is_last(ctx, task, signal))
 		return 0;
-	event = begin(EXITED, task->group_leader, task->real_parent->tgid);
+	event = begin(signal->oom_mm ? OOM_KILLED : EXITED, task->group_leader, task->real_parent->tgid);
 	if (!event)
 		return 0;
 	status = signal->group_exit_code;
@@ -154,6 +190,7 @@ int handle__exit(__u64 *ctx)
 		status = task->group_leader->exit_code;
 	event->status = status;
 	event->peak_pages = signal->maxrss;
+	set_times(event, task, signal);
 	submit(event);
 	return 0;
 }

@@ -6,6 +6,8 @@
 #define FORKED 1
 #define EXECUTED 2
 #define EXITED 3
+/* Ended, chosen by the OOM killer. */
+#define OOM_KILLED 4
 
 /* A process that began, executed a program, or ended. */
 struct lifecycle_event {
@@ -13,6 +15,11 @@ struct lifecycle_event {
 	__u64 at_ns;
 	__u64 start_ns;
 	__u64 cgroup;
+	/* Of one that ended: the CPU time of all its threads... */
+	__u64 runtime_ns;
+	/* ...and how many clock ticks met it in user space and in the kernel, in ms. */
+	__u32 user_ms;
+	__u32 system_ms;
 	__u32 pid;
 	__u32 parent;
 	/* Of one that ended: the most it had resident. */

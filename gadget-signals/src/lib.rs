@@ -27,6 +27,7 @@ mod bpf;
 mod census;
 mod cgroup;
 mod container;
+mod exits;
 mod file;
 mod host;
 mod modules;
@@ -50,6 +51,7 @@ pub use bpf::{
 pub use census::{CensusProvider, CensusState, CensusStatus};
 pub use cgroup::{Calm, CgroupFiles, CgroupLayout, Cgroups};
 pub use container::container_of;
+pub use exits::{ExitsProvider, Used, parse_taskstats};
 pub use host::{Chosen, HostProviders};
 pub use modules::{Here, ModuleHandle, Modules, Watched};
 pub use oom::OomWatch;

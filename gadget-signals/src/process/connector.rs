@@ -11,7 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send,
-    socket_with,
+    socket_with, sockopt,
 };
 
 const NAME: &str = "proc-connector";
@@ -20,6 +20,9 @@ const NAME: &str = "proc-connector";
 const PROC: u32 = 1;
 /// `struct nlmsghdr` and `struct cn_msg`, which go before each event.
 const HEADERS: usize = 16 + 20;
+
+/// What the kernel may keep for us, where it lets us ask for so much.
+const SOCKET_BUFFER: usize = 8 << 20;
 
 /// The most processes whose beginning is remembered.
 const MOST_LIVING: usize = 65_536;
@@ -50,6 +53,8 @@ pub struct ConnectorEvent {
     pub at: Duration,
     /// The process.
     pub pid: u32,
+    /// Of one that began: who began it.
+    pub parent: Option<u32>,
     /// What happened to it.
     pub change: ConnectorChange,
 }
@@ -136,6 +141,11 @@ impl ProcConnector {
         self.overflows
     }
 
+    /// As [`overflows`](Self::overflows), since the last call.
+    pub(crate) fn take_overflows(&mut self) -> u64 {
+        std::mem::take(&mut self.overflows)
+    }
+
     fn count(&mut self) -> Result<(), SignalError> {
         let mut counted = self.counted;
         let mut living = std::mem::take(&mut self.living);
@@ -192,6 +202,9 @@ fn open() -> Result<OwnedFd, Errno> {
         Some(netlink::CONNECTOR),
     )?;
     bind(&socket, &netlink::SocketAddrNetlink::new(0, PROC))?;
+    // Where it may not be so large, what is lost is counted.
+    let _ = sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER));
     let length = (HEADERS + 4) as u32;
     let mut message = Vec::with_capacity(HEADERS + 4);
     // struct nlmsghdr: length, NLMSG_DONE, no flags, no sequence, from us.
@@ -220,15 +233,19 @@ pub fn parse_connector(message: &[u8]) -> Option<ConnectorEvent> {
     let event = message.get(HEADERS..)?;
     let word = |at: usize| event.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
     let at = Duration::from_nanos(u64::from_ne_bytes(event.get(8..16)?.try_into().ok()?));
+    let mut parent = None;
     let (tid, pid, change) = match word(0)? {
-        FORK => (word(24)?, word(28)?, ConnectorChange::Forked),
+        FORK => {
+            parent = word(20);
+            (word(24)?, word(28)?, ConnectorChange::Forked)
+        }
         EXEC => (word(16)?, word(20)?, ConnectorChange::Executed),
         EXIT => (word(16)?, word(20)?, ConnectorChange::Exited { status: word(24)? }),
         _ => return None,
     };
     // Another thread than the first may execute a program; it is the first then.
     let of_process = tid == pid || change == ConnectorChange::Executed;
-    of_process.then_some(ConnectorEvent { at, pid, change })
+    of_process.then_some(ConnectorEvent { at, pid, parent, change })
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use gadget_core::{Bytes, CgroupId, Exit, ProcessId};
 
 use crate::bpf::record::record;
+use crate::bpf::scan::shares;
 
 record! {
     /// `struct lifecycle_event`.
     Raw = "lifecycle_event" in crate::bpf::skel::lifecycle::DATA {
-        at_ns: u64, start_ns: u64, cgroup: u64, pid: u32, parent: u32, peak_pages: u32, status: u16, what: u16,
+        at_ns: u64, start_ns: u64, cgroup: u64, runtime_ns: u64, user_ms: u32, system_ms: u32, pid: u32, parent: u32, peak_pages: u32, status: u16, what: u16,
         comm: [u8; 16],
     }
 }
@@ -28,6 +29,12 @@ pub struct ProcessEvent {
     comm: [u8; 16],
     /// What happened.
     pub change: ProcessChange,
+    /// CPU time of one that ended, its threads summed; of at most 64 that were ending at the same time. In user space...
+    pub user: Duration,
+    /// ...and in the kernel, by the share of clock ticks that met it there.
+    pub system: Duration,
+    /// True of one that ended, chosen by the kernel's OOM killer.
+    pub oom: bool,
 }
 
 /// What happened to a process.
@@ -55,13 +62,18 @@ impl ProcessEvent {
         const FORKED: u16 = 1;
         const EXECUTED: u16 = 2;
         const EXITED: u16 = 3;
+        const OOM_KILLED: u16 = 4;
         let change = match raw.what {
             FORKED => ProcessChange::Forked,
             EXECUTED => ProcessChange::Executed,
-            EXITED => ProcessChange::Exited(exit(raw, units.page)),
+            EXITED | OOM_KILLED => ProcessChange::Exited(exit(raw, units.page)),
             _ => return None,
         };
+        let (user, system) = shares(raw.runtime_ns, raw.user_ms.into(), raw.system_ms.into());
         Some(Self {
+            user: Duration::from_nanos(user),
+            system: Duration::from_nanos(system),
+            oom: raw.what == OOM_KILLED,
             at: Duration::from_nanos(raw.at_ns),
             process: ProcessId { pid: raw.pid, start: raw.start_ns / units.tick_nanos },
             parent: raw.parent,

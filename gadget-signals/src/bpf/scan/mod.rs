@@ -18,6 +18,7 @@ use record::Units;
 use walk::Walk;
 
 pub use record::ProcessRecord;
+pub(super) use record::shares;
 
 const NAME: &str = "scan";
 

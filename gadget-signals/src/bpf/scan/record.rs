@@ -200,7 +200,7 @@ impl ProcessRecord {
 
 /// Divides the time that the scheduler measured as the clock's ticks fell, as `/proc` does (`cputime_adjust` in the kernel's
 /// kernel/sched/cputime.c).
-fn shares(runtime: u64, user: u64, system: u64) -> (u64, u64) {
+pub(in crate::bpf) fn shares(runtime: u64, user: u64, system: u64) -> (u64, u64) {
     let ticks = u128::from(user) + u128::from(system);
     if ticks == 0 {
         return (runtime, 0);

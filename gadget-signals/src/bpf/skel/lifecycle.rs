@@ -521,7 +521,7 @@ mod imp {
                 Self { next: std::ptr::null_mut(), prev: std::ptr::null_mut() }
             }
         }
-        #[derive(Debug, Default, Copy, Clone)]
+        #[derive(Debug, Copy, Clone)]
         #[repr(C)]
         pub struct signal_struct {
             pub live: __anon_signal_struct_1,
@@ -542,6 +542,32 @@ mod imp {
             pub sum_sched_runtime: u64,
             pub oom_score_adj: i16,
             pub __pad_154: [u8; 6],
+            pub oom_mm: *mut std::ffi::c_void,
+        }
+        impl Default for signal_struct {
+            fn default() -> Self {
+                Self {
+                    live: __anon_signal_struct_1::default(),
+                    nr_threads: i32::default(),
+                    group_exit_code: i32::default(),
+                    __pad_12: [u8::default(); 4],
+                    thread_head: list_head::default(),
+                    stats_lock: __anon_signal_struct_2::default(),
+                    __pad_36: [u8::default(); 4],
+                    utime: u64::default(),
+                    stime: u64::default(),
+                    nvcsw: u64::default(),
+                    nivcsw: u64::default(),
+                    min_flt: u64::default(),
+                    maj_flt: u64::default(),
+                    maxrss: u64::default(),
+                    ioac: task_io_accounting::default(),
+                    sum_sched_runtime: u64::default(),
+                    oom_score_adj: i16::default(),
+                    __pad_154: [u8::default(); 6],
+                    oom_mm: std::ptr::null_mut(),
+                }
+            }
         }
         #[derive(Debug, Default, Copy, Clone)]
         #[repr(C)]
@@ -637,6 +663,9 @@ mod imp {
             pub at_ns: u64,
             pub start_ns: u64,
             pub cgroup: u64,
+            pub runtime_ns: u64,
+            pub user_ms: u32,
+            pub system_ms: u32,
             pub pid: u32,
             pub parent: u32,
             pub peak_pages: u32,
@@ -784,5 +813,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 14576] = *include_bytes!("lifecycle.bpf.o");
+    pub static DATA: [u8; 17544] = *include_bytes!("lifecycle.bpf.o");
 }
