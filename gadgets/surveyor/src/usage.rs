@@ -66,9 +66,20 @@ impl Cpu {
         Self { user: nanos(row.user), system: nanos(row.system) }
     }
 
+    pub(crate) const fn total(self) -> u64 {
+        self.user.saturating_add(self.system)
+    }
+
     /// The greater of both, for the last look may know more than the end.
-    pub(crate) fn max(self, other: Self) -> Self {
-        Self { user: self.user.max(other.user), system: self.system.max(other.system) }
+    pub(crate) const fn max(self, other: Self) -> Self {
+        if self.total() < other.total() { other } else { self }
+    }
+
+    /// What was added since `before`. The sum is exact; how it divides is an estimate by clock ticks that may move either way.
+    pub(crate) fn since(self, before: Self) -> Self {
+        let total = self.total().saturating_sub(before.total());
+        let user = self.user.saturating_sub(before.user).min(total);
+        Self { user, system: total - user }
     }
 }
 
@@ -101,6 +112,8 @@ pub(crate) fn used(
     let alive = matches!(place, Place::Alive(_));
     let cpu = last.map_or(Cpu::of(row), |last| last.max(Cpu::of(row)));
     let before = base.map(Cpu::of).unwrap_or_default();
+    grown(cpu.total(), before.total());
+    let Cpu { user, system } = cpu.since(before);
     let mut counted = |of: fn(&CensusRow) -> Option<u64>| match base {
         None => of(row),
         Some(base) => of(row).zip(of(base)).map(|(now, before)| grown(now, before)),
@@ -113,8 +126,8 @@ pub(crate) fn used(
     let written = counted(|row| row.io.map(|io| io.written.get()));
     Usage {
         place,
-        user: grown(cpu.user, before.user),
-        system: grown(cpu.system, before.system),
+        user,
+        system,
         rss: if alive { row.rss.get() } else { 0 },
         vms: if alive { row.virtual_size.get() } else { 0 },
         minor,
@@ -295,4 +308,17 @@ pub(crate) const fn io((read_bytes, write_bytes): (u64, u64)) -> Io {
 /// CPU time as a share of one processor, 100 for all of it; zero of a window in which no time passed.
 pub(crate) fn percent(cpu: u64, window: u64) -> f64 {
     if window == 0 { 0.0 } else { 100.0 * cpu as f64 / window as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_exact_however_its_division_moves() {
+        let cpu = |user, system| Cpu { user, system };
+        assert_eq!(cpu(90, 30).since(cpu(100, 10)), cpu(0, 10), "user time fell by the estimate");
+        assert_eq!(cpu(150, 5).since(cpu(100, 10)), cpu(45, 0));
+        assert_eq!(cpu(1, 1).since(cpu(100, 10)), cpu(0, 0));
+    }
 }

@@ -190,11 +190,9 @@ impl Window {
                 self.finals.insert(end.id, cpu);
             }
         } else if let Some(row) = self.late.remove(&end.id) {
-            let seen = Cpu::of(&row);
-            self.ephemeral.user =
-                self.ephemeral.user.saturating_add(cpu.user.saturating_sub(seen.user));
-            let system = cpu.system.saturating_sub(seen.system);
-            self.ephemeral.system = self.ephemeral.system.saturating_add(system);
+            let unseen = cpu.since(Cpu::of(&row));
+            self.ephemeral.user = self.ephemeral.user.saturating_add(unseen.user);
+            self.ephemeral.system = self.ephemeral.system.saturating_add(unseen.system);
         } else if end.exit.lifetime <= at.since(self.first) {
             // One that is older ended before anybody looked.
             self.ephemeral.merge(&Sum {
