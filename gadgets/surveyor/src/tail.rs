@@ -39,7 +39,7 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Sums all of `usages` that are not `chosen`: by group, and what is not kept apart, to which `other` is added, and what
+    /// Sums all of `usages` that are not `chosen`: by group, of which one that used nothing and holds nothing is not kept apart, and what is not kept apart, to which `other` is added, and what
     /// settings leave out.
     pub(crate) fn sum(
         &mut self,
@@ -55,6 +55,11 @@ impl Tail {
         let most = settings.groups.max(1) as usize;
         for run in self.members.chunk_by(|a, b| a.0 == b.0) {
             let end = begin + run.len();
+            let idle = |usage: &Usage| usage.cpu() == 0 && usage.rss == 0 && usage.io_bytes() == 0;
+            if run.iter().all(|&(_, at)| idle(&usages[at as usize])) {
+                begin = end;
+                continue;
+            }
             let score: f64 = run.iter().map(|&(_, at)| usages[at as usize].score).sum();
             let entry = (score.to_bits(), Reverse(begin), end);
             if self.best.len() < most {
