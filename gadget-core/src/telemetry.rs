@@ -21,7 +21,7 @@ pub enum TelemetryLevel {
     Smart,
     /// Every process in full, once a window.
     Bypass,
-    /// Every process as it was read, each scan: what costs the agent least to make and the backend most to keep.
+    /// Every process as it was read, each scan: nothing is ranked or summed, and a dozen times as many bytes are sent.
     Raw,
     /// Only that the agent lives, and the host's totals.
     Heartbeat,

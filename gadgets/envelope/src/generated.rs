@@ -302,7 +302,8 @@ pub struct AggregateRow {
 /// What all processes of the host used in the window.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HostTotals {
-    /// CPU time of all processes, nanoseconds; those that ended are in it.
+    /// What rows, tail and residual add up to, nanoseconds: the time that the processors were busy; where that is not known, the CPU
+    /// time of all processes.
     #[prost(uint64, tag = "1")]
     pub cpu_ns: u64,
     /// Resident memory of all processes at the window's last scan, bytes; shared pages count in each.
@@ -317,7 +318,7 @@ pub struct HostTotals {
     /// Storage; absent where it could not be read.
     #[prost(message, optional, tag = "5")]
     pub io: ::core::option::Option<Io>,
-    /// Time that the processors were not idle, summed over them, nanoseconds: more than cpu_ns by interrupts.
+    /// Time that the processors were not idle, summed over them, nanoseconds; 0 where it is not known.
     #[prost(uint64, tag = "6")]
     pub busy_ns: u64,
 }
