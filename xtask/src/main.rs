@@ -17,6 +17,7 @@ mod new_gadget;
 mod proto;
 mod readme;
 mod run;
+mod survey;
 mod testing;
 mod tools;
 mod workspace;
@@ -67,6 +68,8 @@ enum Task {
     Proto(proto::Options),
     /// Say what each of the kernel's providers uses on this host and in QEMU guests, and run their tests there.
     Kernels(kernels::Options),
+    /// Record this host under real loads, put recordings through the Surveyor, and report how near it comes.
+    Survey(survey::Options),
     /// Make a gadget that compiles, tests and runs in an example of the same name.
     NewGadget {
         /// Lower-case letters, digits and dashes: `surveyor`.
@@ -111,6 +114,7 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Clinic(rest) => clinic::run(&workspace, &rest.args, install),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Kernels(options) => kernels::run(&workspace, &options, install),
+        Task::Survey(options) => survey::run(&workspace, &options, install),
         Task::NewGadget { name } => new_gadget::run(&workspace, &name),
     }
 }

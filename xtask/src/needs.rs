@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Vm,
     /// The clinic. Java, Node, Go, nginx and redis join in when they are there; nobody gets a daemon for it.
     Clinic,
+    /// The servers under whose load the Surveyor's recordings are made.
+    Survey,
     /// Compile the BPF programs again; their results are checked in, so building needs no clang.
     RegenerateBpf,
 }
@@ -69,7 +71,7 @@ const fn need(
 
 const NEEDS: &[Need] = {
     use Probe::{Header, Program, PythonEnvironment};
-    use Purpose::{Build, Clinic, Fuzz, Gates, RegenerateBpf, Vm};
+    use Purpose::{Build, Clinic, Fuzz, Gates, RegenerateBpf, Survey, Vm};
     use When::{Always, Locked};
     &[
         // The linker, and the compiler of zstd's C.
@@ -89,6 +91,9 @@ const NEEDS: &[Need] = {
         need(Vm, Program("musl-gcc"), Always, &["musl-tools"]),
         need(Clinic, Program("python3"), Always, &["python3"]),
         need(Clinic, Program("musl-gcc"), Always, &["musl-tools"]),
+        need(Survey, Program("redis-server"), Always, &["redis-server"]),
+        need(Survey, Program("pg_ctlcluster"), Always, &["postgresql"]),
+        need(Survey, Program("python3"), Always, &["python3"]),
         need(RegenerateBpf, Program("clang"), Always, &["clang"]),
     ]
 };
