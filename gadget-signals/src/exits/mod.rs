@@ -101,8 +101,11 @@ impl ExitsProvider {
     /// What the source needs and is missing here.
     pub fn by(source: ExitSource) -> Result<Self, SignalError> {
         let layout = CgroupLayout::detect().ok();
+        let opened = Source::open(source, layout.as_ref())?;
+        #[cfg(feature = "bpf")]
+        crate::bpf::give_memory_back();
         Ok(Self {
-            source: Source::open(source, layout.as_ref())?,
+            source: opened,
             layout,
             breakers: std::array::from_fn(|_| Breaker::new(1, LEFT.0, LEFT.1)),
             losing: 0,

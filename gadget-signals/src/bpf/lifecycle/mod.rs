@@ -27,7 +27,7 @@ const TRACEPOINTS: &[&str] = &["sched_process_fork", "sched_process_exec", "sche
 
 /// So often the ring is read while much happens...
 const FAST: Duration = Duration::from_millis(50);
-/// ...and so often while little does: it has room for 1.7 s of 10,000 processes a second.
+/// ...and so often while little does: the ring has room for 1 s of 8,700 processes a second.
 const SLOW: Duration = Duration::from_secs(1);
 /// So many events in one reading are much.
 const MUCH: usize = 100;
@@ -47,7 +47,7 @@ const MOST_EXITS: usize = 256;
 ///   else. Only the children of those that [`watch_children_of`](Self::watch_children_of) names wake us when they execute a program.
 /// - Source: `sched_process_fork`, `sched_process_exec`, `sched_process_exit` (include/trace/events/sched.h). Threads are not told; a
 ///   process ends with its last thread.
-/// - Bound: the ring holds 52,428 events; what finds no room is counted as lost in [`Reading::KernelCost`] and
+/// - Bound: the ring holds 26,214 events; what finds no room is counted as lost in [`Reading::KernelCost`] and
 ///   [`lost`](Self::lost).
 pub struct LifecycleWatch {
     programs: Programs<LifecycleSkel<'static>>,

@@ -419,7 +419,7 @@ mod imp {
         #[repr(C)]
         pub struct __anon_3 {
             pub r#type: *mut [i32; 27],
-            pub max_entries: *mut [i32; 4194304],
+            pub max_entries: *mut [i32; 2097152],
         }
         impl Default for __anon_3 {
             fn default() -> Self {
