@@ -30,7 +30,10 @@ impl fmt::Display for Entry<'_> {
                         [eta.likely, eta.low, eta.high].map(|time| time.as_secs_f64());
                     write!(f, ", in {likely:.0} s ({low:.0} to {high:.0} s)")?;
                 }
-                said.culprit.map_or(Ok(()), |culprit| write!(f, ", culprit {culprit}"))
+                if let Some(culprit) = said.culprit {
+                    write!(f, ", culprit {culprit}")?;
+                }
+                said.statement.as_ref().map_or(Ok(()), |statement| write!(f, ": {statement}"))
             }
             Self::Reviewed(review) => {
                 write!(f, "{} {} by {}", verdict(review.verdict), review.plan, review.plan.gadget)?;
