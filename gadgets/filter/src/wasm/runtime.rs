@@ -14,8 +14,7 @@ const STACK: usize = 256 << 10;
 /// What one call of a plug-in may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions, nearly. Default 10 million, some 10 ms of plain work; a text of 64 KiB needs a hundredth of it per
-    /// instruction and byte. Raise it together with the deadline.
+    /// Instructions, nearly. Default 10 million, some 10 ms of plain work: 150 for each byte of a text of 64 KiB.
     pub fuel: u64,
     /// Time, from its start to its stop; measured in wall time in steps of 2 ms, never shorter. Default 10 ms. A host whose
     /// processors are overcommitted wants more: a call that was not run in time is redacted too.
