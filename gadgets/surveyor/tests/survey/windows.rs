@@ -284,7 +284,7 @@ fn those_in_full_are_read_closely_until_they_are_not() {
     let of = |pid: u32| Subject::Process(row(pid, "w").id);
     rig.scan(hosts(10));
     rig.next(hosts(10));
-    assert_eq!(rig.plans.watches(), [(of(10), Some(ms(2_000)))]);
+    assert_eq!(rig.plans.watches(), [(of(10), Some(ms(30_000)))]);
     let detail = |text: &str| ProcessDetail {
         command_line: Some(text.into()),
         fds: Some(3),
@@ -295,7 +295,7 @@ fn those_in_full_are_read_closely_until_they_are_not() {
     rig.next(hosts(10));
     assert!(rig.plans.watches().is_empty(), "it is already");
     rig.next(hosts(11));
-    assert_eq!(rig.plans.watches(), [(of(10), None), (of(11), Some(ms(2_000)))]);
+    assert_eq!(rig.plans.watches(), [(of(10), None), (of(11), Some(ms(30_000)))]);
     let sent = rig.sent().processes;
     let lines: Vec<_> = sent.iter().map(|it| batch(it).rows[0].command_line.as_str()).collect();
     assert_eq!(lines, ["", "w --fast", ""]);
