@@ -25,6 +25,15 @@ const NAME: &str = "exits";
 
 /// Ends that one reading holds; of more the rest is lost, and counted.
 const MOST_ENDS: usize = 65_536;
+/// So often a source is read while much happens...
+const FAST: Duration = Duration::from_millis(50);
+/// ...and so often while little does.
+const SLOW: Duration = Duration::from_secs(1);
+/// So many events in one look are much.
+const MUCH: usize = 100;
+/// So often it tells what has come: as often as processes are scanned by default.
+const TELL: Duration = Duration::from_secs(2);
+
 /// A source that loses more of its events than this...
 const TOO_MUCH: f64 = 0.001;
 /// ...in so many readings one after the other is left for the next one.
@@ -51,6 +60,7 @@ pub struct ExitsProvider {
     exits: Exits,
     notes: Vec<String>,
     told: Instant,
+    pace: Duration,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there is one of it, in one place")]
@@ -113,6 +123,7 @@ impl ExitsProvider {
             exits: none(source),
             notes: Vec::new(),
             told: Instant::now(),
+            pace: FAST,
         })
     }
 
@@ -367,26 +378,22 @@ impl SignalProvider for ExitsProvider {
         taken
     }
 
-    /// Takes in what comes while it waits, so that nothing is lost; true once a second.
+    /// Takes in what comes while it waits, so that nothing is lost; true when it is time to tell.
     fn wait(&mut self, timeout: Duration) -> Option<Result<bool, SignalError>> {
-        const TELL: Duration = Duration::from_secs(1);
-        const LOOK: Duration = Duration::from_millis(50);
-        const MUCH: usize = 100;
         let until = Instant::now() + timeout;
-        let mut pace = LOOK;
         loop {
+            let left = until.saturating_duration_since(Instant::now());
             let due = TELL.saturating_sub(self.told.elapsed());
-            let left = until.saturating_duration_since(Instant::now()).min(due);
-            std::thread::sleep(left.min(pace));
+            std::thread::sleep(left.min(due).min(self.pace));
             match self.collect() {
-                Ok(count) if count >= MUCH => pace = LOOK,
-                Ok(_) => pace = (pace * 2).min(TELL),
+                Ok(count) if count >= MUCH => self.pace = FAST,
+                Ok(_) => self.pace = (self.pace * 2).min(SLOW),
                 Err(error) => return Some(Err(error)),
             }
             if self.told.elapsed() >= TELL {
                 return Some(Ok(true));
             }
-            if Instant::now() >= until {
+            if left.is_zero() {
                 return Some(Ok(false));
             }
         }
