@@ -46,6 +46,16 @@ pub(crate) struct Asked {
     #[arg(long, value_name = "FILE")]
     pub(crate) envelopes: Option<PathBuf>,
 
+    /// A signed plug-in that truncates or redacts what is sent; repeatable
+    #[cfg(feature = "plugins")]
+    #[arg(long, value_name = "FILE", requires = "plugin_keys")]
+    pub(crate) plugin: Vec<PathBuf>,
+
+    /// The public keys whose plug-ins are run
+    #[cfg(feature = "plugins")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugin_keys: Option<PathBuf>,
+
     /// How processes are read; the cheapest way that this kernel offers if not named
     #[arg(long, value_enum)]
     pub(crate) source: Option<Source>,

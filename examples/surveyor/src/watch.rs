@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use gadget_core::{
     Gadget, HostFacts, ModuleUse, Name, Outcome, Plan, Plans, Reading, Signal, SignalProvider,
-    Stop, TelemetryCell, Timestamp, World,
+    TelemetryCell, Timestamp, World,
 };
 use gadget_envelope::{AgentIdentity, Outbox};
 use gadget_example_common::{Program, Watch};
-use gadget_export::{AgentMetric, Exposition, MetricKind, Prometheus};
+use gadget_export::{AgentMetric, ExportHandle, Exposition, MetricKind, Prometheus};
 use gadget_signals::{
     CensusProvider, CensusStatus, CgroupLayout, Cgroups, Chosen, ExitsProvider, HostProviders,
     Modules, PressureProvider, SettingsWatch,
@@ -24,8 +24,13 @@ use gadget_surveyor::{POLICY, Surveyor};
 use crate::cli::Asked;
 use crate::{NAME, out, say, survey};
 
+/// What is known of the agent itself, for whoever sends it.
+pub(crate) type Numbers = Arc<Mutex<Vec<AgentMetric>>>;
+
 /// Envelopes that may wait to be sent: an hour of windows.
 const WAITING: usize = 4_096;
+/// So long sending may take at the end.
+const ENDING: Duration = Duration::from_secs(5);
 /// The census decides itself, each time it is asked, whether one is due.
 const ASKED: Duration = Duration::from_secs(1);
 
@@ -39,35 +44,43 @@ pub(crate) fn watch(asked: &Asked) -> anyhow::Result<()> {
     }
     let cell = TelemetryCell::new(settings.telemetry);
     let outbox = Outbox::new(WAITING);
+    let identity = identity()?;
     let surveyor = Surveyor::builder()
         .settings(settings.clone())
         .telemetry(cell.clone())
         .outbox(outbox.clone())
-        .identity(identity()?)
+        .identity(identity.clone())
         .beside(&["export"])
         .build()?;
     let modules = Modules::host().context("cannot measure this agent")?;
     let (census, status) = census(asked, &cell)?;
     let exposition = Exposition::default();
+    let numbers = Numbers::default();
+    let sending = out::Sending {
+        outbox: outbox.clone(),
+        exposition: exposition.clone(),
+        numbers: numbers.clone(),
+        module: modules.module("export"),
+    };
+    let carrier = Arc::new(sending.begin(asked, &identity)?);
     let shown = Shown {
         surveyor,
         exposition: exposition.clone(),
-        outbox: outbox.clone(),
+        outbox,
         status,
+        carrier: Arc::clone(&carrier),
+        numbers,
         used: BTreeMap::new(),
     };
-    let stop = Stop::new();
-    let lines = out::lines(asked.envelopes.as_deref())?;
-    let carrier =
-        out::carry(outbox, exposition.clone(), lines, modules.module("export"), stop.clone())?;
     let server = Prometheus::serve(asked.listen, exposition)?;
     eprintln!("{NAME}: metrics at http://{}/metrics", server.address());
 
     let program = Program { name: NAME, gadget: shown, tongue: say::Changes, policy: Some(POLICY) };
     let providers = || providers(asked, census, modules, &settings, &cell);
     let result = program.run(&asked.watch, providers, |backend| backend.telemetry(cell.clone()));
-    stop.stop();
-    let _ = carrier.join();
+    if !carrier.stop(ENDING) {
+        eprintln!("{NAME}: not all was sent in time; a spool on disk keeps it");
+    }
     result
 }
 
@@ -177,6 +190,8 @@ struct Shown {
     exposition: Exposition,
     outbox: Outbox,
     status: CensusStatus,
+    carrier: Arc<ExportHandle>,
+    numbers: Numbers,
     used: BTreeMap<Name, Arc<ModuleUse>>,
 }
 
@@ -223,6 +238,10 @@ impl Shown {
         let help = "Envelopes that nobody took in time.";
         let dropped = self.outbox.dropped() as f64;
         metrics.push(metric("envelopes_dropped_total", help, counter, &[], dropped));
+        metrics.extend(self.carrier.stats().metrics());
+        if let Ok(mut numbers) = self.numbers.lock() {
+            numbers.clone_from(&metrics);
+        }
         self.exposition.set_agent(metrics);
     }
 }

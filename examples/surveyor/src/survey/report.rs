@@ -366,7 +366,7 @@ pub(crate) fn table(all: &[Numbers]) -> String {
     line("", &mut all.iter().map(|it| it.name.clone()));
     line("---", &mut all.iter().map(|_| "---".to_owned()));
     for (what, cell) in &rows {
-        line(what, &mut all.iter().map(|it| cell(it)));
+        line(what, &mut all.iter().map(cell));
     }
     text
 }
