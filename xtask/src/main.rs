@@ -104,7 +104,7 @@ fn perform(cli: Cli) -> Result<()> {
     let workspace = Workspace::load()?;
     match cli.task {
         Task::Setup { .. } => Ok(()),
-        Task::Test => testing::run(&workspace),
+        Task::Test => testing::run(&workspace, install),
         Task::GuestTest(options) => guest_test::run(&workspace, &options, install),
         Task::Ci(options) => ci::run(&workspace, &options, install),
         Task::Demo(rest) => lab::demo(&workspace, &rest.args),

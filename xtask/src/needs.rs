@@ -19,6 +19,8 @@ use crate::workspace;
 pub(crate) enum Purpose {
     /// Compile and test the workspace.
     Build,
+    /// Programs of others that tests exchange data with; without one of them its tests say that they could not run.
+    Peers,
     /// The gates of `cargo xtask ci`.
     Gates,
     /// The fuzz targets.
@@ -71,7 +73,7 @@ const fn need(
 
 const NEEDS: &[Need] = {
     use Probe::{Header, Program, PythonEnvironment};
-    use Purpose::{Build, Clinic, Fuzz, Gates, RegenerateBpf, Survey, Vm};
+    use Purpose::{Build, Clinic, Fuzz, Gates, Peers, RegenerateBpf, Survey, Vm};
     use When::{Always, Locked};
     &[
         // The linker, and the compiler of zstd's C.
@@ -83,6 +85,9 @@ const NEEDS: &[Need] = {
         need(Build, Header("zlib.h"), Locked("libbpf-sys"), &["zlib1g-dev"]),
         // cargo's tools are had in seconds as wheels, and in many minutes from source.
         need(Gates, PythonEnvironment, Always, &["python3", "python3-venv"]),
+        need(Peers, Program("prometheus"), Always, &["prometheus"]),
+        need(Peers, Program("protoc"), Always, &["protobuf-compiler"]),
+        need(Peers, PythonEnvironment, Always, &["python3", "python3-venv"]),
         need(Fuzz, PythonEnvironment, Always, &["python3", "python3-venv"]),
         // libFuzzer is C++.
         need(Fuzz, Program("c++"), Always, &["g++"]),

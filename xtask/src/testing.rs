@@ -1,12 +1,15 @@
 //! Every test of the workspace, and one count of them all.
 
+use std::env;
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::embed;
+use crate::needs::{self, Purpose};
 use crate::run;
 use crate::workspace::{Workspace, program_exists};
 
@@ -14,7 +17,8 @@ use crate::workspace::{Workspace, program_exists};
 const HEAVY: &[(&str, &str)] = &[("gadget-filter", "wasm")];
 
 /// Runs them all, also when some fail, and ends with one line of counts.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, install: bool) -> Result<()> {
+    let python = peers(workspace, install);
     let mut failures = Vec::new();
     let mut sum = Counts::default();
     let mut unable = Vec::new();
@@ -31,6 +35,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for (name, mut command) in stages {
         if junit.exists() {
             fs::remove_file(&junit)?;
+        }
+        if let Some(python) = &python {
+            command.env("GADGET_PYTHON", python);
         }
         let (status, lines) = run::tee_status(&mut command)?;
         let counts = lines.iter().filter_map(|line| Counts::parse(line)).sum::<Counts>();
@@ -57,6 +64,33 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     sum.skipped += unable.len();
     println!("\n{sum}");
     if failures.is_empty() { Ok(()) } else { bail!("failed: {}", failures.join(", ")) }
+}
+
+/// Gets what tests exchange data with where nobody minds what is installed: in CI. Elsewhere a test that lacks one says so. The python
+/// that has DataDog's package.
+fn peers(workspace: &Workspace, install: bool) -> Option<PathBuf> {
+    let folder = workspace.root.join("target/python");
+    let python = folder.join("bin/python3");
+    if env::var_os("CI").is_none() || !install {
+        return python.exists().then_some(python);
+    }
+    let made = needs::setup(&[Purpose::Peers], install).and_then(|()| {
+        if !python.exists() {
+            run::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        }
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        run::run(pip.args(["ddsketch==3.0.1", "protobuf==7.36.2"]))
+    });
+    match made {
+        Ok(()) => Some(python),
+        Err(error) => {
+            eprintln!(
+                "xtask: without some of the programs that tests exchange data with: {error:#}"
+            );
+            None
+        }
+    }
 }
 
 /// `cargo nextest` where it is installed: it runs the test binaries side by side and bounds each test's time.
