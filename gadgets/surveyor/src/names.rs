@@ -17,6 +17,11 @@ pub(crate) fn display_name(row: &CensusRow) -> Comm {
     bytes.split(|&byte| byte == b'/').next().map_or(row.comm, Comm::new)
 }
 
+/// The name that a process without a row is summed by: threads of the kernel are one group, as whatever of them matters has a row.
+pub(crate) fn group_name(row: &CensusRow) -> Comm {
+    if row.kernel_thread { Comm::new(b"[kernel]") } else { row.comm }
+}
+
 pub(crate) fn text(comm: Comm) -> String {
     escape(comm.as_bytes()).into_owned()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gadget_core::{Comm, World};
 use gadget_envelope::{AggregateKind, AggregateRow};
 
-use crate::names::{UserNames, cgroup, display_name, text};
+use crate::names::{UserNames, cgroup, group_name, text};
 use crate::settings::Tail as Settings;
 use crate::usage::{Sum, Usage};
 use crate::window::Window;
@@ -147,7 +147,7 @@ impl Tail {
                 0
             };
             let user = if settings.by_user { row.uid } else { 0 };
-            self.members.push(((display_name(row), container, user), at as u32));
+            self.members.push(((group_name(row), container, user), at as u32));
         }
         self.members.sort_unstable();
         excluded

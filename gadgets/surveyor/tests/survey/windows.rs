@@ -202,7 +202,7 @@ fn who_has_no_row_is_summed_by_name_container_and_user() {
         .collect();
     assert_eq!(
         tail,
-        [("kworker", "", "0", 2), ("nginx", "", "0", 3), ("nginx", "c0ffee", "web", 4)]
+        [("[kernel]", "", "0", 2), ("nginx", "", "0", 3), ("nginx", "c0ffee", "web", 4)]
     );
 }
 
