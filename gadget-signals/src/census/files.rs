@@ -20,7 +20,7 @@ use crate::process::Proc;
 use crate::text::{below, digits};
 
 /// The user of a process is looked at in one of so many censuses, besides the first few and when its name has changed.
-const REVIEW: u32 = 16;
+const REVIEW: u32 = 32;
 /// `/proc` is listed at least once in so many censuses, whatever the count of forks says.
 const LIST_AGAIN: u32 = 32;
 /// No more files are kept open, whatever the process may: each holds more than a page of the kernel's memory.

@@ -52,7 +52,7 @@ const PASSWD: &str = "/etc/passwd";
 ///   `/proc/PID/stat` through files that are kept open; the same, opened each time. [`Census::source`] says which. While a program
 ///   fails files are read instead, and it is tried again after 30 censuses.
 /// - By files a process is open once it was read; `/proc` is only listed when the count of forks in `/proc/stat` has moved. The user of a
-///   process is looked at in its first censuses, when its name changes, and in one of 16.
+///   process is looked at in its first censuses, when its name changes, and in one of 32.
 /// - Pace: where two censuses in a row cost more than 1 % of a core, they come half as often, at most 8 times as seldom; and more
 ///   often again when five in a row were well below that. [`status`](Self::status) tells.
 /// - Once warm a census allocates nothing, if those before it are let go.
