@@ -24,6 +24,8 @@ const POSITIVE: u8 = 1 << 3;
 const NEGATIVE: u8 = 1 << 4;
 const REJECTED: u8 = 1 << 5;
 const COLLAPSED: u8 = 1 << 6;
+/// The minimum is zero, as it is wherever something idles, and does not follow.
+const FROM_ZERO: u8 = 1 << 7;
 
 /// The longest gap that is one token.
 const SHORT_GAP: u64 = 63;
@@ -52,7 +54,8 @@ impl Sketch {
             | part(positives > 0, POSITIVE)
             | part(self.negatives > 0, NEGATIVE)
             | part(self.rejected > 0, REJECTED)
-            | part(self.collapsed() > 0, COLLAPSED);
+            | part(self.collapsed() > 0, COLLAPSED)
+            | part(self.min == 0.0, FROM_ZERO);
         out.extend([VERSION, mapping | parts]);
         if mapping == LOGARITHMIC {
             out.extend(self.mapping.gamma().to_le_bytes());
@@ -63,7 +66,9 @@ impl Sketch {
         if self.count == 0 {
             return;
         }
-        out.extend(self.min.to_le_bytes());
+        if self.min != 0.0 {
+            out.extend(self.min.to_le_bytes());
+        }
         out.extend(self.max.to_le_bytes());
         let sum = self.sum.to_magnitude();
         put(out, (sum.zeros() as u64) << 1 | u64::from(sum.negative));
@@ -98,16 +103,13 @@ impl Sketch {
             LOGARITHMIC => rest.mapping()?,
             _ => return Err(DecodeError::Malformed("no such mapping")),
         };
-        if parts >> 7 != 0 {
-            return Err(DecodeError::Malformed("an unknown part"));
-        }
         let has = |flag| parts & flag != 0;
         let mut it = Self::with(mapping);
         if has(REJECTED) {
             it.rejected = rest.positive()?;
         }
         if has(ZEROS | POSITIVE | NEGATIVE) {
-            it.min = f64::from_le_bytes(rest.take()?);
+            it.min = if has(FROM_ZERO) { 0.0 } else { f64::from_le_bytes(rest.take()?) };
             it.max = f64::from_le_bytes(rest.take()?);
             it.sum = rest.sum()?;
             let zeros = if has(ZEROS) { rest.count()? } else { 0 };
@@ -124,6 +126,8 @@ impl Sketch {
             if it.count > MAX_COUNT {
                 return Err(DecodeError::Count(it.count as f64));
             }
+        } else if has(FROM_ZERO) {
+            return Err(DecodeError::Malformed("a minimum of no values"));
         }
         if has(COLLAPSED) {
             for store in [&mut it.positive, &mut it.negative] {
@@ -145,8 +149,9 @@ impl Sketch {
         if !rest.0.is_empty() {
             return Err(DecodeError::Malformed("bytes follow"));
         }
-        let zero_signs = [it.min, it.max].iter().any(|it| *it == 0.0 && it.is_sign_negative());
-        if zero_signs || !it.sum_is_between() {
+        // Neither is a zero with a sign written, nor one that the second byte tells.
+        let plain = it.min != 0.0 || has(FROM_ZERO);
+        if !plain || it.max == 0.0 && it.max.is_sign_negative() || !it.sum_is_between() {
             return Err(DecodeError::Summary("minimum, maximum or sum"));
         }
         it.check()

@@ -90,7 +90,10 @@ fn each_kind_of_garbage_has_its_error() {
     let refused = |bytes: &[u8]| Sketch::from_bytes(bytes).unwrap_err();
     assert_eq!(refused(&[2, 0]), DecodeError::Version(2));
     assert_eq!(refused(&[1, 3]), DecodeError::Malformed("no such mapping"));
-    assert_eq!(refused(&[1, 128]), DecodeError::Malformed("an unknown part"));
+    assert_eq!(refused(&[1, 128]), DecodeError::Malformed("a minimum of no values"));
+    assert_eq!(refused(&[1, 64, 0, 0]), DecodeError::Malformed("an empty part"));
+    let signed = [&[1, 4][..], &(-0.0_f64).to_le_bytes(), &0.0_f64.to_le_bytes(), &[0, 0, 1]];
+    assert!(matches!(refused(&signed.concat()), DecodeError::Summary(_)), "a zero with a sign");
     let gamma = |gamma: f64| refused(&[&[1, 2][..], &gamma.to_le_bytes()].concat());
     for bad in [1.0, 0.0, -3.0, f64::INFINITY, 1e9] {
         assert_eq!(gamma(bad), DecodeError::Gamma(bad));
