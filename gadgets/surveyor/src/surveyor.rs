@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadget_core::{
-    Assessment, Census, Evidence, Gadget, Name, Outcome, Plan, Plans, Probability, ProcessDetail,
-    ProcessId, Reading, Signal, Subject, Telemetry, TelemetryLevel, Timestamp, World,
+    Assessment, Census, Evidence, Exits, Gadget, Name, Outcome, Plan, Plans, Probability,
+    ProcessDetail, ProcessId, Reading, Signal, Subject, Telemetry, TelemetryLevel, Timestamp,
+    World,
 };
 use gadget_envelope::{AgentDiagEvent, Outbox, Severity, State};
 
@@ -21,8 +22,8 @@ use crate::sketches::mapping;
 use crate::watchdog::Watchdog;
 use crate::window::Window;
 
-/// The most censuses that wait to be taken in; the oldest goes.
-const MAX_CENSUSES: usize = 64;
+/// The most censuses and lists of ends that wait to be taken in: of more, the oldest census goes.
+const MAX_SEEN: usize = 64;
 
 /// Texts of settings that wait to be told of.
 const MAX_HEARD: usize = 64;
@@ -30,6 +31,13 @@ const MAX_HEARD: usize = 64;
 /// Who is sent in full is read closely so often at most: arguments hardly ever change, and open files seldom matter sooner. At 200
 /// rows this was half of what the whole agent used.
 const CLOSELY: Duration = Duration::from_secs(30);
+
+/// What waits to be taken in.
+#[derive(Clone, Debug)]
+enum Seen {
+    Census(Arc<Census>),
+    Exits(Arc<Exits>),
+}
 
 /// Counts every process, keeps those that matter in full, and the rest in sums and sketches.
 ///
@@ -42,8 +50,8 @@ pub struct Surveyor {
     sender: Sender,
     outbox: Outbox,
     window: Option<Window>,
-    /// Censuses that came since it was last asked.
-    censuses: VecDeque<(Arc<Census>, Timestamp)>,
+    /// What came since it was last asked.
+    seen: VecDeque<(Timestamp, Seen)>,
     heard: VecDeque<Heard>,
     ranking: Ranking,
     ephemeral: Ephemeral,
@@ -74,7 +82,7 @@ impl Surveyor {
             sender: Sender::new(outbox.clone(), identity),
             outbox,
             window: None,
-            censuses: VecDeque::new(),
+            seen: VecDeque::new(),
             heard: VecDeque::new(),
             ranking: Ranking::default(),
             ephemeral: Ephemeral::new(bins),
@@ -92,6 +100,15 @@ impl Surveyor {
     #[must_use]
     pub const fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    fn see(&mut self, at: Timestamp, seen: Seen) {
+        if self.seen.len() >= MAX_SEEN {
+            let is_census = |(_, seen): &(Timestamp, Seen)| matches!(seen, Seen::Census(_));
+            let oldest = self.seen.iter().position(is_census).unwrap_or(0);
+            self.seen.remove(oldest);
+        }
+        self.seen.push_back((at, seen));
     }
 
     /// Takes in the next census, with which a window may end and another begin.
@@ -227,16 +244,10 @@ impl Gadget for Surveyor {
     fn observe(&mut self, signal: &Signal) {
         match &signal.reading {
             Reading::Census(census) => {
-                if self.censuses.len() >= MAX_CENSUSES {
-                    self.censuses.pop_front();
-                }
-                self.censuses.push_back((Arc::clone(census), signal.at));
+                self.see(signal.at, Seen::Census(Arc::clone(census)));
             }
             Reading::Exits(exits) => {
-                if let Some(window) = &mut self.window {
-                    window.ends(exits, signal.at);
-                    self.ephemeral.observe(exits, &self.held.now.ephemeral);
-                }
+                self.see(signal.at, Seen::Exits(Arc::clone(exits)));
                 if exits.lost > 0 {
                     let (lost, source) = (exits.lost, exits.source.name());
                     let reason = format!("{lost} events of processes were lost by {source}");
@@ -272,8 +283,18 @@ impl Gadget for Surveyor {
             self.tell_of_settings(&heard, now, plans);
         }
         self.held.set_cell();
-        while let Some((census, at)) = self.censuses.pop_front() {
-            self.take(census, at, world, plans);
+        // Each comes from a thread of its own. An end that is told of whoever is in an earlier census is not one that nobody saw.
+        self.seen.make_contiguous().sort_by_key(|(at, _)| *at);
+        while let Some((at, seen)) = self.seen.pop_front() {
+            match seen {
+                Seen::Census(census) => self.take(census, at, world, plans),
+                Seen::Exits(exits) => {
+                    if let Some(window) = &mut self.window {
+                        window.ends(&exits, at);
+                        self.ephemeral.observe(&exits, &self.held.now.ephemeral);
+                    }
+                }
+            }
         }
         let (in_force, base) = (self.held.in_force(), self.held.base());
         let sender = &mut self.sender;

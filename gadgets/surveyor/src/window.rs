@@ -62,6 +62,8 @@ pub(crate) struct Window {
     beyond: Sum,
     /// What those used in all that ended and are in the latest census.
     finals: HashMap<ProcessId, Cpu>,
+    /// Whose end was told since the latest census, that had not seen it: charged as nobody's, unless the next one does.
+    unseen: HashMap<ProcessId, Cpu>,
     /// Who ended in the window before and was not told of, as last seen.
     late: BTreeMap<ProcessId, CensusRow>,
     /// What lived between two censuses, and what the late ones used after they were last seen.
@@ -84,6 +86,7 @@ impl Window {
             ended_at: HashMap::new(),
             beyond: Sum::default(),
             finals: HashMap::new(),
+            unseen: HashMap::new(),
             late: BTreeMap::new(),
             ephemeral: Sum::default(),
         }
@@ -136,6 +139,7 @@ impl Window {
                 self.counts.changed += u64::from(other);
             }
         });
+        self.unseen.clear();
         self.over += now.over.unwrap_or_default();
         self.at = self.at.max(at);
         self.counts.scans += 1;
@@ -155,6 +159,13 @@ impl Window {
             }
             None if self.late.contains_key(&row.id) => {}
             None => self.counts.created += 1,
+        }
+        // It has ended, and nobody has waited for it: it is charged where it is seen.
+        if let Some(cpu) = self.unseen.remove(&row.id) {
+            self.ephemeral.user = self.ephemeral.user.saturating_sub(cpu.user);
+            self.ephemeral.system = self.ephemeral.system.saturating_sub(cpu.system);
+            self.ephemeral.exited = self.ephemeral.exited.saturating_sub(1);
+            self.finals.insert(row.id, cpu);
         }
     }
 
@@ -195,6 +206,9 @@ impl Window {
             self.ephemeral.system = self.ephemeral.system.saturating_add(unseen.system);
         } else if end.exit.lifetime <= at.since(self.first) {
             // One that is older ended before anybody looked.
+            if self.unseen.len() < MAX_FINALS {
+                self.unseen.insert(end.id, cpu);
+            }
             self.ephemeral.merge(&Sum {
                 user: cpu.user,
                 system: cpu.system,

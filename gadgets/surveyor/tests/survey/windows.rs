@@ -328,3 +328,24 @@ fn a_name_of_any_bytes_is_a_text() {
     rig.next(census(ms(0), vec![odd]));
     assert_eq!(batch(&rig.window()).rows[0].command_name, "a\\xff\\\\\n");
 }
+
+/// Its parent has not waited for it: it is in a census that was taken after its end was told.
+#[test]
+fn an_end_that_was_told_before_it_was_seen_is_charged_once() {
+    let mut rig = Rig::each_scan("");
+    rig.scan(census(ms(0), vec![row(1, "init")]));
+    let dead = CensusRow { user: ms(30), system: ms(10), state: 'Z', ..row(50, "dead") };
+    rig.ended(vec![end(&dead, ms(30), ms(10))]);
+    rig.next(census(ms(40), vec![row(1, "init"), dead]));
+    let charged = |sent: &gadget_envelope::TopNBatch| {
+        let sums = sent.tail.iter().chain(&sent.residual);
+        let unattributed = gadget_envelope::AggregateKind::Unattributed as i32;
+        sums.filter(|it| it.kind != unattributed)
+            .map(|it| it.cpu_user_ns + it.cpu_system_ns)
+            .sum::<i64>()
+            + sent.rows.iter().map(|it| (it.cpu_user_ns + it.cpu_system_ns) as i64).sum::<i64>()
+    };
+    assert_eq!(charged(batch(&rig.sent().processes[0])), 40_000_000);
+    rig.next(census(ms(40), vec![row(1, "init")]));
+    assert_eq!(charged(batch(&rig.sent().processes[0])), 0, "nor is it charged when it goes");
+}
