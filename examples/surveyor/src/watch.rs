@@ -16,7 +16,7 @@ use gadget_example_common::{Program, Watch};
 use gadget_export::{AgentMetric, ExportHandle, Exposition, MetricKind, Prometheus};
 use gadget_signals::{
     CensusProvider, CensusStatus, CgroupLayout, Cgroups, Chosen, ExitsProvider, HostProviders,
-    Modules, PressureProvider, SettingsWatch,
+    ModuleHandle, Modules, PressureProvider, SettingsWatch,
 };
 use gadget_surveyor::settings::Settings;
 use gadget_surveyor::{POLICY, Surveyor};
@@ -69,6 +69,7 @@ pub(crate) fn watch(asked: &Asked) -> anyhow::Result<()> {
         outbox,
         status,
         carrier: Arc::clone(&carrier),
+        census: modules.module("census"),
         numbers,
         used: BTreeMap::new(),
     };
@@ -191,6 +192,8 @@ struct Shown {
     outbox: Outbox,
     status: CensusStatus,
     carrier: Arc<ExportHandle>,
+    /// The part that keeps files open for its work, which are not held against the agent.
+    census: ModuleHandle,
     numbers: Numbers,
     used: BTreeMap<Name, Arc<ModuleUse>>,
 }
@@ -230,6 +233,7 @@ impl Shown {
             }
         }
         let state = self.status.get();
+        self.census.keeps(None, u32::try_from(state.kept_files).unwrap_or(u32::MAX));
         let source: &[(&str, &str)] = &[("source", state.source.name())];
         let help = "Censuses taken.";
         metrics.push(metric("censuses_total", help, counter, source, state.taken as f64));
