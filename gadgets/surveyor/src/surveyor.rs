@@ -61,7 +61,9 @@ pub struct Surveyor {
     watched_every: Duration,
     details: BTreeMap<ProcessId, ProcessDetail>,
     watchdog: Watchdog,
+    /// How processes are read, and how their ends are learnt of.
     source: Option<&'static str>,
+    exit_source: Option<&'static str>,
 }
 
 impl Surveyor {
@@ -92,6 +94,7 @@ impl Surveyor {
             details: BTreeMap::new(),
             watchdog: Watchdog::new(&settings.watchdog),
             source: None,
+            exit_source: None,
             held: Held::new(settings, cell, beside),
         }
     }
@@ -247,6 +250,14 @@ impl Gadget for Surveyor {
                 self.see(signal.at, Seen::Census(Arc::clone(census)));
             }
             Reading::Exits(exits) => {
+                let source = exits.source.name();
+                if let Some(before) = self.exit_source.replace(source)
+                    && before != source
+                {
+                    let reason =
+                        format!("ends of processes are told by {source}, no longer by {before}");
+                    self.sender.diag(event("lifecycle", "source_changed", reason, signal.at));
+                }
                 self.see(signal.at, Seen::Exits(Arc::clone(exits)));
                 if exits.lost > 0 {
                     let (lost, source) = (exits.lost, exits.source.name());

@@ -1,8 +1,12 @@
 //! What cannot be, and is read all the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use gadget_core::{Bytes, Census, CensusRow, CensusSource, Comm, IoCount, ProcessId};
+use gadget_core::{
+    Bytes, Census, CensusRow, CensusSource, Comm, ExitSource, Exits, IoCount, ProcessId, Reading,
+    Subject,
+};
 use gadget_envelope::ProcessRow;
 use proptest::prelude::*;
 
@@ -189,6 +193,25 @@ fn another_way_of_reading_is_told_and_what_only_one_tells_is_not_counted() {
     assert_eq!(batch(&sent.processes[0]).scan_source, "bpf-walk");
     let reason = &sent.diag("source_changed").unwrap().reason;
     assert_eq!(reason, "processes are read by bpf-walk, no longer by files");
+}
+
+#[test]
+fn another_way_of_learning_of_ends_is_told() {
+    let mut rig = Rig::each_scan("");
+    rig.scan(census(ms(0), vec![row(1, "init")]));
+    rig.ended(Vec::new());
+    let netlink = Exits {
+        source: ExitSource::Netlink,
+        forks: 0,
+        execs: 0,
+        produced: 0,
+        lost: 0,
+        ends: Vec::new(),
+    };
+    rig.see(Subject::Host, Reading::Exits(Arc::new(netlink)));
+    let sent = rig.sent();
+    let reason = &sent.diag("source_changed").unwrap().reason;
+    assert_eq!(reason, "ends of processes are told by netlink, no longer by bpf");
 }
 
 #[test]
