@@ -162,7 +162,11 @@ impl Run {
     /// One request; whether the next may follow.
     fn send(&mut self, within: Duration) -> bool {
         let records = self.spool.peek(self.most, self.it.settings.batch_bytes);
-        let Some(last) = records.last().map(|it| it.number) else { return false };
+        let Some(last) = records.last().map(|it| it.number) else {
+            // It cannot be read for now, or nothing of it at all.
+            self.not_before = Instant::now() + self.backoff.next(None);
+            return false;
+        };
         let envelopes: Vec<_> = records
             .iter()
             .filter_map(|it| {

@@ -178,6 +178,32 @@ fn what_the_bound_of_the_spool_costs_is_counted_exactly() {
 }
 
 #[test]
+fn a_spool_that_cannot_be_read_for_now_is_tried_less_and_less_often() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("spool");
+    let settings = ExportSettings {
+        spool_directory: Some(directory.clone()),
+        batch_ms: 300,
+        retry_first_ms: 100,
+        retry_most_ms: 10_000,
+        ..settings()
+    };
+    let fake = Fake::default();
+    let pipeline = Pipeline::new(filled(1..=1), settings).unwrap();
+    let handle = pipeline.sender(fake.clone()).spawn().unwrap();
+    until(&handle, |it| it.spool.records == 1);
+    // Reading a folder fails in another way than damage does.
+    let segment = directory.join(format!("{:016x}.seg", 0));
+    std::fs::rename(&segment, folder.path().join("aside")).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    until(&handle, |it| it.spool.failures > 0);
+    thread::sleep(Duration::from_millis(300));
+    let failures = handle.stats().spool.failures;
+    assert!(failures < 10, "{failures}");
+    assert_eq!(fake.requests(), Vec::<Vec<u64>>::new());
+}
+
+#[test]
 fn stopping_is_bounded_though_the_receiver_is_gone() {
     struct Slow;
     impl Sender for Slow {
