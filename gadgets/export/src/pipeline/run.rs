@@ -10,7 +10,7 @@ use super::{Batch, ExportStats, Outcome, Pipeline, Shared};
 use crate::spool::Spool;
 
 /// No turn waits longer for an envelope.
-const TURN: Duration = Duration::from_millis(250);
+const TURN: Duration = Duration::from_secs(1);
 /// How often what is too old is looked for.
 const EXPIRE: Duration = Duration::from_secs(60);
 
