@@ -172,6 +172,25 @@ static __always_inline void set_times(struct lifecycle_event *event, struct task
 	event->system_ms = system / NSEC_PER_MSEC;
 }
 
+/* include/linux/mm_types_task.h */
+#define MM_FILEPAGES 0
+#define MM_ANONPAGES 1
+#define MM_SHMEMPAGES 3
+
+/* The most that its last program had resident. signal->maxrss knows also what an exec left, which after a vfork is the parent's
+ * memory; but before Linux 6.16 there is nothing else any more when an exit is told. */
+static __always_inline __u32 peak_pages(struct task_struct *task, struct signal_struct *signal)
+{
+	struct mm_struct *mm = task->mm;
+	__s64 peak, now;
+
+	if (!mm || !bpf_core_field_exists(mm->rss_stat[0].count))
+		return signal->maxrss;
+	peak = mm->hiwater_rss;
+	now = mm->rss_stat[MM_FILEPAGES].count + mm->rss_stat[MM_ANONPAGES].count + mm->rss_stat[MM_SHMEMPAGES].count;
+	return now > peak ? now : peak;
+}
+
 SEC("tp_btf/sched_process_exit")
 int handle__exit(__u64 *ctx)
 {
@@ -190,7 +209,7 @@ int handle__exit(__u64 *ctx)
 	if (!status)
 		status = task->group_leader->exit_code;
 	event->status = status;
-	event->peak_pages = signal->maxrss;
+	event->peak_pages = peak_pages(task, signal);
 	set_times(event, task, signal);
 	submit(event);
 	return 0;

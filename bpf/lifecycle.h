@@ -22,7 +22,7 @@ struct lifecycle_event {
 	__u32 system_ms;
 	__u32 pid;
 	__u32 parent;
-	/* Of one that ended: the most it had resident. */
+	/* Of one that ended: the most its last program had resident. */
 	__u32 peak_pages;
 	/* Of one that ended: as wait(2) has it. */
 	__u16 status;

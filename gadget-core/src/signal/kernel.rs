@@ -86,7 +86,8 @@ pub struct Exit {
     pub signal: Option<u8>,
     /// How long it lived.
     pub lifetime: Duration,
-    /// The most memory it ever had resident; none where it is not told.
+    /// The most memory that its last program had resident; none where it is not told. By BPF before Linux 6.16 also that of whoever
+    /// began it, if it shared its memory until it executed a program (vfork).
     pub peak_rss: Option<Bytes>,
 }
 

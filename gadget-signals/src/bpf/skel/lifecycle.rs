@@ -459,7 +459,7 @@ mod imp {
             pub tasks: list_head,
             pub thread_node: list_head,
             pub real_parent: *mut task_struct,
-            pub mm: *mut std::ffi::c_void,
+            pub mm: *mut mm_struct,
             pub signal: *mut signal_struct,
             pub cred: *mut std::ffi::c_void,
             pub se: sched_entity,
@@ -521,6 +521,13 @@ mod imp {
                 Self { next: std::ptr::null_mut(), prev: std::ptr::null_mut() }
             }
         }
+        #[derive(Debug, Default, Copy, Clone)]
+        #[repr(C)]
+        pub struct mm_struct {
+            pub hiwater_rss: u64,
+            pub total_vm: u64,
+            pub rss_stat: [percpu_counter; 4],
+        }
         #[derive(Debug, Copy, Clone)]
         #[repr(C)]
         pub struct signal_struct {
@@ -542,7 +549,7 @@ mod imp {
             pub sum_sched_runtime: u64,
             pub oom_score_adj: i16,
             pub __pad_154: [u8; 6],
-            pub oom_mm: *mut std::ffi::c_void,
+            pub oom_mm: *mut mm_struct,
         }
         impl Default for signal_struct {
             fn default() -> Self {
@@ -599,6 +606,11 @@ mod imp {
             fn default() -> Self {
                 Self { subsys: [std::ptr::null_mut(); 16], dfl_cgrp: std::ptr::null_mut() }
             }
+        }
+        #[derive(Debug, Default, Copy, Clone)]
+        #[repr(C)]
+        pub struct percpu_counter {
+            pub count: i64,
         }
         #[derive(Debug, Default, Copy, Clone)]
         #[repr(C)]
@@ -813,5 +825,5 @@ mod imp {
         }
     }
     #[unsafe(link_section = ".bpf.objs")]
-    pub static DATA: [u8; 17544] = *include_bytes!("lifecycle.bpf.o");
+    pub static DATA: [u8; 18536] = *include_bytes!("lifecycle.bpf.o");
 }
