@@ -46,7 +46,7 @@ const LEFT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs
 /// - Gives: a [`Reading::Exits`] of [`Subject::Host`] each time it is asked.
 /// - Source: BPF programs on `sched_process_fork`, `_exec` and `_exit`, which tell everything; the proc connector
 ///   (Documentation/driver-api/connector.rst) with taskstats (Documentation/accounting/taskstats.rst) for CPU time and memory,
-///   which may be dropped under load; two looks at `/proc` compared, which do not see what lived in between, but count it.
+///   which may be dropped under load and where a process ends with its first thread; two looks at `/proc` compared, which do not see what lived in between, but count it.
 /// - The cheapest that this host offers is taken. One that loses more than 0.1 % of its events in three readings is left for the
 ///   next one, and tried again after a minute, then after longer: [`take_notes`](Self::take_notes) says so.
 /// - Bound: 65,536 ends in a reading; what is beyond is counted as lost.
@@ -174,7 +174,9 @@ impl ExitsProvider {
                             born.executed(event.process.pid, Some(Comm::new(event.comm())));
                         }
                         ProcessChange::Exited(exit) => {
+                            // Another one had this id, if its end and this one's beginning were lost.
                             let known = born.ended(event.process.pid);
+                            let known = known.filter(|it| it.id == event.process);
                             push(
                                 exits,
                                 End {
@@ -235,6 +237,9 @@ impl ExitsProvider {
                         None => exits.lost += 1,
                     }
                 }
+                if let Some(taskstats) = taskstats {
+                    taskstats.forget(|pid| born.name(pid).is_some());
+                }
                 exits.produced += count as u64;
                 Ok(count)
             }
@@ -275,17 +280,20 @@ impl ExitsProvider {
             self.breakers[current].failed(now);
             let lost = format!("{} of {all} events lost", self.exits.lost);
             self.change(current + 1..SOURCES.len(), &lost);
-        } else if current > 0
-            && self.breakers[current - 1].state() != BreakerState::Closed
-            && self.breakers[current - 1].admit(now)
+        } else if let Some(better) = self.breakers[..current]
+            .iter_mut()
+            .position(|it| it.state() != BreakerState::Closed && it.admit(now))
         {
-            self.change(current - 1..current, "tried again");
+            if !self.change(better..better + 1, "tried again") {
+                self.breakers[better].failed(now);
+            }
         } else if !loses && self.breakers[current].state() != BreakerState::Closed {
             self.breakers[current].succeeded(now);
         }
     }
 
-    fn change(&mut self, to: std::ops::Range<usize>, why: &str) {
+    /// To the first of these that can be opened; false if there is none.
+    fn change(&mut self, to: std::ops::Range<usize>, why: &str) -> bool {
         for source in &SOURCES[to] {
             match Source::open(*source, self.layout.as_ref()) {
                 Ok(opened) => {
@@ -295,13 +303,14 @@ impl ExitsProvider {
                     self.source = opened;
                     self.born = known(*source).unwrap_or_default();
                     self.exits.source = *source;
-                    return;
+                    return true;
                 }
                 Err(error) => {
                     self.notes.push(format!("ends of processes not by {}: {error}", source.name()))
                 }
             }
         }
+        false
     }
 }
 

@@ -18,6 +18,10 @@ pub(super) const SOCKET_BUFFER: usize = 8 << 20;
 
 /// `struct nlmsghdr` and `struct genlmsghdr`, which go before the attributes.
 const HEADERS: usize = 16 + 4;
+/// `GENL_ID_CTRL`, who knows the others by name.
+const CONTROLLER: u16 = 0x10;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_ACK: u16 = 4;
 
 /// What a process used until its end.
 ///
@@ -44,9 +48,32 @@ pub struct Used {
 pub(super) struct Taskstats {
     socket: OwnedFd,
     message: Vec<u8>,
-    /// What was used by tasks of a process that has not been asked about.
-    waiting: HashMap<u32, Used>,
+    waiting: Waiting,
     overflows: u64,
+}
+
+/// What was used by tasks of a process that has not been asked about, and whether it has waited for a round.
+#[derive(Default)]
+struct Waiting(HashMap<u32, (Used, bool)>);
+
+impl Waiting {
+    /// False if there was no room, and those that waited are forgotten.
+    fn add(&mut self, used: Used) -> bool {
+        let room = self.0.len() < MOST_WAITING;
+        if !room {
+            self.0.clear();
+        }
+        self.0.entry(used.process).and_modify(|(sum, _)| sum.add(&used)).or_insert((used, false));
+        room
+    }
+
+    fn take(&mut self, pid: u32) -> Option<Used> {
+        self.0.remove(&pid).map(|(used, _)| used)
+    }
+
+    fn forget(&mut self, lives: impl Fn(u32) -> bool) {
+        self.0.retain(|pid, (_, waited)| !std::mem::replace(waited, true) || lives(*pid));
+    }
 }
 
 impl Taskstats {
@@ -62,9 +89,9 @@ impl Taskstats {
         let _ = sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER)
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER));
         let mut message = vec![0; 8192];
-        // CTRL_CMD_GETFAMILY of the controller, with CTRL_ATTR_FAMILY_NAME.
-        send(&socket, &request(0x10, 3, 2, b"TASKSTATS\0"), SendFlags::empty())?;
-        let (read, _) = recv(&socket, &mut message[..], RecvFlags::empty())?;
+        // CTRL_CMD_GETFAMILY, with CTRL_ATTR_FAMILY_NAME.
+        let request_family = request(CONTROLLER, NLM_F_REQUEST, 3, 2, b"TASKSTATS\0");
+        let read = ask(&socket, &request_family, &mut message)?;
         let family = attributes(message.get(HEADERS..read).unwrap_or_default())
             .find(|(kind, _)| *kind == 1)
             .and_then(|(_, value)| Some(u16::from_ne_bytes(value.get(..2)?.try_into().ok()?)))
@@ -73,8 +100,9 @@ impl Taskstats {
         let last = std::fs::read_to_string("/sys/devices/system/cpu/possible");
         let mut cpus = last.as_deref().unwrap_or("0").trim().as_bytes().to_vec();
         cpus.push(0);
-        send(&socket, &request(family, 1, 3, &cpus), SendFlags::empty())?;
-        Ok(Self { socket, message, waiting: HashMap::new(), overflows: 0 })
+        let register = request(family, NLM_F_REQUEST | NLM_F_ACK, 1, 3, &cpus);
+        ask(&socket, &register, &mut message)?;
+        Ok(Self { socket, message, waiting: Waiting::default(), overflows: 0 })
     }
 
     /// Takes in what has come, without waiting.
@@ -84,14 +112,7 @@ impl Taskstats {
                 Ok((read, _)) => {
                     let Self { message, waiting, overflows, .. } = self;
                     parse_taskstats(&message[..read], |used| {
-                        if waiting.len() >= MOST_WAITING {
-                            waiting.clear();
-                            *overflows += 1;
-                        }
-                        waiting
-                            .entry(used.process)
-                            .and_modify(|sum| sum.add(&used))
-                            .or_insert(used);
+                        *overflows += u64::from(!waiting.add(used));
                     });
                 }
                 Err(Errno::INTR) => {}
@@ -103,7 +124,13 @@ impl Taskstats {
 
     /// What the process with this id used; once.
     pub(super) fn of(&mut self, pid: u32) -> Option<Used> {
-        self.waiting.remove(&pid)
+        self.waiting.take(pid)
+    }
+
+    /// Forgets what has waited for a round and is of no process that lives: threads that outlived the first of theirs. The next
+    /// process with that id did not use it.
+    pub(super) fn forget(&mut self, lives: impl Fn(u32) -> bool) {
+        self.waiting.forget(lives);
     }
 
     /// How often something was dropped since the last call.
@@ -124,15 +151,36 @@ impl Used {
     }
 }
 
+/// Sends a request; how long the answer in `message` is. Before it come ends of tasks, if an earlier socket with the same port had
+/// asked for them.
+fn ask(socket: &OwnedFd, request: &[u8], message: &mut [u8]) -> Result<usize, Errno> {
+    const NLMSG_ERROR: [u8; 2] = 2_u16.to_ne_bytes();
+    send(socket, request, SendFlags::empty())?;
+    loop {
+        // The kernel has answered when `send` returns.
+        let (read, _) = recv(socket, &mut *message, RecvFlags::DONTWAIT)?;
+        let kind = message[..read].get(4..6).unwrap_or_default();
+        if kind == NLMSG_ERROR {
+            let code = message[..read].get(16..20).and_then(|it| it.try_into().ok());
+            return match code.map(i32::from_ne_bytes) {
+                Some(0) => Ok(read),
+                code => Err(code.map_or(Errno::BADMSG, |it| Errno::from_raw_os_error(-it))),
+            };
+        }
+        if kind == CONTROLLER.to_ne_bytes() {
+            return Ok(read);
+        }
+    }
+}
+
 /// A request with one attribute.
-fn request(family: u16, command: u8, attribute: u16, value: &[u8]) -> Vec<u8> {
-    const NLM_F_REQUEST: u16 = 1;
+fn request(family: u16, flags: u16, command: u8, attribute: u16, value: &[u8]) -> Vec<u8> {
     let length = 4 + value.len();
     let padded = length.next_multiple_of(4);
     let mut bytes = Vec::with_capacity(HEADERS + padded);
     bytes.extend(u32::try_from(HEADERS + padded).unwrap_or(0).to_ne_bytes());
     bytes.extend(family.to_ne_bytes());
-    bytes.extend(NLM_F_REQUEST.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
     bytes.extend([0; 8]);
     bytes.extend([command, 1, 0, 0]);
     bytes.extend(u16::try_from(length).unwrap_or(0).to_ne_bytes());
@@ -188,6 +236,8 @@ fn used(stats: &[u8]) -> Option<Used> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     /// A message of one task, with `length` bytes of the structure.
@@ -238,10 +288,45 @@ mod tests {
     }
 
     #[test]
+    fn what_a_late_thread_used_is_not_the_next_process_s() {
+        let used = parsed(&message(416))[0];
+        let mut waiting = Waiting::default();
+        assert!(waiting.add(used) && waiting.add(used));
+        waiting.forget(|_| false);
+        let sum = waiting.take(600).expect("its beginning may not have been read yet");
+        assert_eq!((sum.user, sum.system), (used.user * 2, used.system * 2));
+        waiting.add(used);
+        waiting.forget(|_| true);
+        waiting.forget(|pid| pid == 600);
+        assert!(waiting.0.contains_key(&600), "a thread of one that lives");
+        waiting.forget(|_| false);
+        assert_eq!(waiting.take(600), None);
+    }
+
+    #[test]
     fn a_message_that_was_cut_short_is_of_no_task() {
         let whole = message(416);
         for end in 0..whole.len() {
             assert_eq!(parsed(&whole[..end]), [], "{end}");
         }
+    }
+
+    /// The kernel still sends to the port of a socket that is closed, until it notices; the next socket of a process has that port.
+    #[test]
+    fn ends_that_come_before_the_answer_are_not_taken_for_it() {
+        if let Err(error) = Taskstats::host() {
+            println!("SKIPPED: taskstats: {error}");
+            return;
+        }
+        std::thread::scope(|scope| {
+            let storm = scope.spawn(|| {
+                for _ in 0..200 {
+                    Command::new("true").status().unwrap();
+                }
+            });
+            while !storm.is_finished() {
+                Taskstats::host().unwrap();
+            }
+        });
     }
 }
