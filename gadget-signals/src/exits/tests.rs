@@ -151,6 +151,27 @@ fn a_storm_is_told_to_the_last_process() {
 }
 
 #[test]
+fn what_a_full_socket_drops_is_counted_by_the_kernel_s_forks() {
+    let Some(mut provider) = provider(ExitSource::Netlink) else { return };
+    if let Source::Netlink { connector, .. } = &provider.source {
+        connector.shrink();
+    }
+    let pids: Vec<_> = (0..100)
+        .map(|_| {
+            let mut child = Command::new("true").spawn().unwrap();
+            child.wait().unwrap();
+            child.id()
+        })
+        .collect();
+    let mut out = Signals::at(Timestamp::from_secs(1));
+    provider.sample(Timestamp::from_secs(1), Scope::Everything, &mut out).unwrap();
+    let Reading::Exits(exits) = &out.as_slice()[0].reading else { panic!() };
+    let told = exits.ends.iter().filter(|end| pids.contains(&end.id.pid)).count() as u64;
+    assert!(told < 100, "the socket was not full");
+    assert!(told + exits.lost >= 100, "{told} and {} lost", exits.lost);
+}
+
+#[test]
 fn a_source_that_loses_too_much_is_left_and_tried_again() {
     let Some(mut provider) = provider(ExitSource::Netlink) else { return };
     let at = Timestamp::from_secs;

@@ -146,6 +146,12 @@ impl ProcConnector {
         std::mem::take(&mut self.overflows)
     }
 
+    /// Leaves room for some ten events.
+    #[cfg(test)]
+    pub(crate) fn shrink(&self) {
+        sockopt::set_socket_recv_buffer_size(&self.socket, 4096).unwrap();
+    }
+
     fn count(&mut self) -> Result<(), SignalError> {
         let mut counted = self.counted;
         let mut living = std::mem::take(&mut self.living);
