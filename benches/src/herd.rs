@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 const ROLE: &str = "GADGET_BENCH_HERD";
 /// Set for the child that starts processes which end at once: how many.
 const SPAWNER: &str = "GADGET_BENCH_SPAWNER";
+/// Set for the child that runs a program which ends at once: how often.
+const RUNNER: &str = "GADGET_BENCH_RUNNER";
 const READY: &str = "ready";
 
 /// Processes that sleep, forked from one child without a program of their own: about 150 KiB each.
@@ -39,13 +41,27 @@ impl Herd {
         Ok(Command::new(std::env::current_exe()?).env(SPAWNER, count.to_string()).spawn()?)
     }
 
-    /// Becomes the herd or a spawner, if this process was started to be it, and does not return then.
+    /// As [`spawner`](Self::spawner), but each executes a program, `true`.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn runner(count: usize) -> Result<Child> {
+        Ok(Command::new(std::env::current_exe()?).env(RUNNER, count.to_string()).spawn()?)
+    }
+
+    /// Becomes the herd, a spawner or a runner, if this process was started to be it, and does not return then.
     ///
     /// # Errors
     /// If the herd cannot be made.
     pub fn be_one() -> Result<()> {
         if let Ok(count) = std::env::var(SPAWNER) {
             (0..count.parse()?).try_for_each(|number: i32| fork_one(number & 0x7f))?;
+            std::process::exit(0);
+        }
+        if let Ok(count) = std::env::var(RUNNER) {
+            for _ in 0..count.parse()? {
+                Command::new("/bin/true").env_clear().status()?;
+            }
             std::process::exit(0);
         }
         let Ok(count) = std::env::var(ROLE) else { return Ok(()) };
