@@ -34,6 +34,9 @@ const MUCH: usize = 100;
 /// So often it tells what has come: as often as processes are scanned by default.
 const TELL: Duration = Duration::from_secs(2);
 
+/// Notes that wait to be asked for, beside those of the change that comes.
+const MOST_NOTES: usize = 32;
+
 /// A source that loses more of its events than this...
 const TOO_MUCH: f64 = 0.001;
 /// ...in so many readings one after the other is left for the next one.
@@ -296,6 +299,8 @@ impl ExitsProvider {
     fn change(&mut self, to: std::ops::Range<usize>, why: &str) -> bool {
         for source in &SOURCES[to] {
             match Source::open(*source, self.layout.as_ref()) {
+        // Whoever does not ask for them keeps the newest.
+        self.notes.drain(..self.notes.len().saturating_sub(MOST_NOTES));
                 Ok(opened) => {
                     let from = self.exits.source.name();
                     self.notes
