@@ -297,10 +297,10 @@ impl ExitsProvider {
 
     /// To the first of these that can be opened; false if there is none.
     fn change(&mut self, to: std::ops::Range<usize>, why: &str) -> bool {
-        for source in &SOURCES[to] {
-            match Source::open(*source, self.layout.as_ref()) {
         // Whoever does not ask for them keeps the newest.
         self.notes.drain(..self.notes.len().saturating_sub(MOST_NOTES));
+        for source in &SOURCES[to] {
+            match Source::open(*source, self.layout.as_ref()) {
                 Ok(opened) => {
                     let from = self.exits.source.name();
                     self.notes
