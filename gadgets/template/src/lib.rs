@@ -1,0 +1,1 @@
+//! Mines templates of log lines.
