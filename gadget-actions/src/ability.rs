@@ -8,7 +8,7 @@ use crate::capability::Capabilities;
 use crate::cgroup::{Controller, Hierarchies, writable};
 use crate::file;
 use crate::linux::Settings;
-use crate::telemetry;
+use crate::{logs, telemetry};
 
 /// What is missing for a kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,12 @@ impl Host<'_> {
             StepKind::SetTelemetry if self.settings.sending.is_none() => {
                 Err(Lack::Needs(telemetry::NEEDS))
             }
+            StepKind::SetRule if self.settings.rules.is_none() => {
+                Err(Lack::Needs(logs::NEEDS_RULES))
+            }
+            StepKind::FlushLogs if self.settings.flushes.is_none() => {
+                Err(Lack::Needs(logs::NEEDS_QUEUE))
+            }
             StepKind::Hook if self.settings.hooks.is_empty() => {
                 Err(Lack::Needs("a hook that is configured"))
             }
@@ -92,7 +98,11 @@ impl Host<'_> {
             {
                 Err(Lack::Needs("systemd on the system bus, or a restart that is configured"))
             }
-            StepKind::Hook | StepKind::Restart | StepKind::SetTelemetry => Ok(()),
+            StepKind::Hook
+            | StepKind::Restart
+            | StepKind::SetTelemetry
+            | StepKind::SetRule
+            | StepKind::FlushLogs => Ok(()),
             _ => Err(Lack::Needs("a backend that knows this step")),
         }
     }

@@ -26,6 +26,7 @@ mod file;
 mod host;
 mod job;
 mod linux;
+mod logs;
 pub mod parse;
 mod process;
 mod runtime;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gadget_core::{
-    Action, ActionError, Effect, Plan, PlanId, ProcessId, Reach, RecordedPermit, Step, StepKind,
-    Subject, Summary, TelemetryCell, Timestamp, Undo,
+    Action, ActionError, Effect, FlushQueue, Plan, PlanId, ProcessId, Reach, RecordedPermit,
+    RuleStates, Setting, Step, StepKind, Subject, Summary, TelemetryCell, Timestamp, Undo,
 };
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -92,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) captures: Captures,
     pub(crate) sending: Option<Sending>,
+    pub(crate) rules: Option<RuleStates>,
+    pub(crate) flushes: Option<FlushQueue>,
 }
 
 /// Builds a [`Linux`].
@@ -114,6 +116,8 @@ impl Linux {
             timeout: TIMEOUT,
             captures: Captures::default(),
             sending: None,
+            rules: None,
+            flushes: None,
         };
         LinuxBuilder { proc: "/proc".into(), cgroup: None, settings }
     }
@@ -206,6 +210,8 @@ impl Linux {
             (_, Subject::Process(id)) => self.prepare_process(plan, id),
             (_, Subject::Cgroup(id)) => self.prepare_cgroup(plan, id),
             (_, Subject::Host) => self.prepare_host(plan),
+            (&Step::SetRule { rule, to }, Subject::Agent) => self.prepare_rule(rule, to),
+            (Step::FlushLogs { .. }, Subject::Agent) => self.prepare_flush(),
             (_, Subject::Agent) => self.prepare_telemetry(plan),
             _ => Err(unsupported(kind, "a host, a cgroup, a process or the agent")),
         }
@@ -223,6 +229,8 @@ impl Linux {
             (_, Subject::Process(id)) => self.apply_process(plan, id, undo),
             (_, Subject::Cgroup(id)) => self.apply_cgroup(plan, id, undo),
             (_, Subject::Host) => self.apply_host(plan, undo),
+            (&Step::SetRule { rule, .. }, Subject::Agent) => self.apply_rule(rule, undo),
+            (Step::FlushLogs { .. }, Subject::Agent) => self.apply_flush(plan),
             (_, Subject::Agent) => self.apply_telemetry(plan, undo),
             _ => Err(unsupported(kind, "a host, a cgroup, a process or the agent")),
         }
@@ -265,6 +273,9 @@ impl Action for Linux {
                 Subject::Process(id) => self.put_back_attribute(id, *setting, before, wrote),
                 Subject::Cgroup(id) => self.put_back_limit(id, *setting, path, (before, wrote)),
                 Subject::Host => self.put_back_sysctl(path, (before, wrote)),
+                Subject::Agent if *setting == Setting::LearnedRule => {
+                    self.put_back_rule(path, (before, wrote))
+                }
                 Subject::Agent => self.put_back_telemetry(path, (before, wrote)),
                 _ => Err(ActionError::Stale { what: "this backend knows no such subject" }),
             },
@@ -357,6 +368,18 @@ impl LinuxBuilder {
     /// Changes what the agent sends in this cell, which whoever sends reads. Without it nothing is changed.
     pub fn telemetry(mut self, cell: TelemetryCell) -> Self {
         self.settings.sending = Some(Sending::new(cell));
+        self
+    }
+
+    /// Adopts and retires learned rules of redaction here, where whoever redacts looks. Without it none is.
+    pub fn learned_rules(mut self, rules: RuleStates) -> Self {
+        self.settings.rules = Some(rules);
+        self
+    }
+
+    /// Asks here for what was logged to be sent. Without it nothing is.
+    pub fn log_flushes(mut self, queue: FlushQueue) -> Self {
+        self.settings.flushes = Some(queue);
         self
     }
 

@@ -67,6 +67,8 @@ pub enum Setting {
     Sysctl,
     /// What the agent sends, in the words of [`Telemetry`](crate::Telemetry).
     Telemetry,
+    /// Whether a learned rule is in force, in the words of [`RuleState`](crate::RuleState).
+    LearnedRule,
 }
 
 /// What puts an effect back. Written to the ledger before the effect happens.

@@ -28,6 +28,11 @@ pub trait Gadget: Send {
         let _ = plan;
     }
 
+    /// Hears that a plan of another gadget was carried out.
+    fn witness(&mut self, plan: &Plan) {
+        let _ = plan;
+    }
+
     /// Hears how one of its own plans ended.
     fn learn(&mut self, outcome: &Outcome) {
         let _ = outcome;
@@ -60,6 +65,9 @@ macro_rules! forward {
             }
             fn done(&mut self, plan: &Plan) {
                 (**self).done(plan);
+            }
+            fn witness(&mut self, plan: &Plan) {
+                (**self).witness(plan);
             }
             fn learn(&mut self, outcome: &Outcome) {
                 (**self).learn(outcome);

@@ -63,9 +63,11 @@ mod action;
 mod agent;
 mod backoff;
 mod clock;
+mod flush;
 mod gadget;
 mod governor;
 mod ledger;
+mod log;
 mod model;
 mod plan;
 mod policy;
@@ -73,6 +75,7 @@ mod provider;
 mod recording;
 mod rehearsal;
 mod relations;
+mod rules;
 mod schema;
 mod signal;
 mod subject;
@@ -88,6 +91,7 @@ pub use action::{
 pub use agent::{Agent, AgentBuilder, BuildError, Event, GadgetCost, StepReport, Stop};
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use flush::{FlushQueue, FlushRequest};
 pub use gadget::{Gadget, Idle};
 pub use governor::{
     Accounting, Breaker, BreakerState, Budget, Cost, Governor, Meter, Pace, resident, thread_cpu,
@@ -97,6 +101,10 @@ pub use ledger::crash_point;
 pub use ledger::{
     Carried, Diagnostic, Ending, Entry, Ledger, LedgerError, LedgerSettings, Outcome, PastEffect,
     Record, RecordedPermit, Records, Unfinished, Verified, recover,
+};
+pub use log::{
+    LogBatch, LogFlags, LogInput, LogLine, LogMeta, LogRead, LogSource, LogSources, Severity,
+    SourceId,
 };
 pub use model::{Assessment, Estimate, Evidence, MAX_EVIDENCE, Model, Name};
 pub use plan::{
@@ -109,14 +117,16 @@ pub use policy::{
 pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
 pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
 pub use rehearsal::Rehearsal;
+pub use rules::{NotARuleState, RuleState, RuleStates};
 pub use schema::{Changed, Field, Key, Rule, Schema, SettingsError, Table, TextCheck};
 pub use signal::{
-    BlockLatency, BlockOperation, Census, CensusChange, CensusRow, CensusSource, CgroupCpu,
-    CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource,
-    Exits, Futex, HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle,
-    Listener, Lock, LockKind, ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure,
-    ProcessDetail, ProcessUsage, Reading, Reclaim, Resource, RuntimeReport, Scheduling,
-    SettingsText, Signal, Stall, Syscalls, Tcp, Thread, Threads, Users, Wait, Wakers,
+    BlockLatency, BlockOperation, CaptureCall, Census, CensusChange, CensusRow, CensusSource,
+    CgroupCpu, CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit,
+    ExitSource, Exits, Futex, HostCpu, HostMemory, IoCount, KernelCost, LATENCY_BUCKETS, Latencies,
+    Lifecycle, Listener, Lock, LockKind, LogActivity, LogTemplate, ModuleUse, MonitorWait,
+    PageFaults, Paging, Peer, Pressure, ProcessDetail, ProcessUsage, Reading, Reclaim, Resource,
+    RuleReport, RuntimeReport, Scheduling, ServiceLogs, SettingsText, Signal, SpanStats, Stall,
+    Syscalls, Tcp, Thread, Threads, Users, Wait, Wakers,
 };
 pub use subject::{
     CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,

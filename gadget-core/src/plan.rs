@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Assessment, Evidence, Name};
+use crate::rules::RuleState;
 use crate::subject::Subject;
 use crate::telemetry::Telemetry;
 use crate::units::{Bytes, MemoryLimit, Probability, Timestamp};
@@ -127,6 +128,21 @@ pub enum Step {
         /// What is sent from then on.
         to: Telemetry,
     },
+    /// Put a learned rule of redaction in force, on trial or out of use. It stays so until another such step; that the agent was
+    /// ended in the middle of it is put right at the next start.
+    SetRule {
+        /// The rule's number.
+        rule: u32,
+        /// What it may do from then on.
+        to: RuleState,
+    },
+    /// Send what was logged in this time.
+    FlushLogs {
+        /// The first moment...
+        from: Timestamp,
+        /// ...and the last.
+        until: Timestamp,
+    },
     /// Run a hook that the operator configured under this name.
     Hook {
         /// The hook's name.
@@ -208,6 +224,8 @@ step_kinds! {
     Sync "sync" Low false: Step::Sync,
     CaptureStacks "capture-stacks" Low false: Step::CaptureStacks,
     SetTelemetry "set-telemetry" Low true: Step::SetTelemetry { .. },
+    SetRule "set-rule" Low false: Step::SetRule { .. },
+    FlushLogs "flush-logs" Low false: Step::FlushLogs { .. },
     Hook "hook" High false: Step::Hook { .. },
 }
 
@@ -215,7 +233,15 @@ impl StepKind {
     /// True if the effect may outlive a reboot, so that its record is synced to storage before it happens.
     #[must_use]
     pub const fn outlives_reboot(self) -> bool {
-        matches!(self, Self::Hook | Self::Restart)
+        matches!(self, Self::Hook | Self::Restart | Self::SetRule)
+    }
+}
+
+impl StepKind {
+    /// True if it is done to the agent itself, and to nothing on the host.
+    #[must_use]
+    pub const fn is_our_own(self) -> bool {
+        matches!(self, Self::SetTelemetry | Self::SetRule | Self::FlushLogs)
     }
 }
 
@@ -251,6 +277,8 @@ impl fmt::Display for Step {
             Self::SetPidsMax { to: Some(to) } => write!(f, " to {to}"),
             Self::SetSysctl { key, value } => write!(f, " {key} = {value}"),
             Self::SetTelemetry { to } => write!(f, " to {to}"),
+            Self::SetRule { rule, to } => write!(f, " {rule} to {to}"),
+            Self::FlushLogs { from, until } => write!(f, " from {from} to {until}"),
             Self::Hook { name } => write!(f, " {name}"),
             Self::CollectGarbage
             | Self::Freeze

@@ -6,6 +6,7 @@ mod crash;
 mod fake;
 mod host;
 mod jvm;
+mod logs;
 mod processes;
 mod programs;
 #[cfg(all(feature = "stacks", target_arch = "x86_64"))]

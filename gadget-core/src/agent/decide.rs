@@ -83,9 +83,14 @@ impl Agent {
                     &mut self.ledger_fails,
                     &mut self.scratch.notes,
                 );
-                if let Some(slot) = self.slots.get_mut(gadget) {
-                    let notes = &mut self.scratch.notes;
-                    slot.done(&plan, now, &mut |diagnostic| notes.push(diagnostic));
+                let notes = &mut self.scratch.notes;
+                for (slot, its) in self.slots.iter_mut().zip(0..) {
+                    let note = &mut |diagnostic| notes.push(diagnostic);
+                    if its == gadget {
+                        slot.done(&plan, now, note);
+                    } else {
+                        slot.witness(&plan, now, note);
+                    }
                 }
                 self.open.push(OpenEffect::new(plan, undo, gadget, now, effect.complete));
                 true

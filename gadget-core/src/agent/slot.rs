@@ -150,6 +150,19 @@ impl Slot {
         }
     }
 
+    /// Tells it that another gadget's plan was carried out.
+    pub(super) fn witness(
+        &mut self,
+        plan: &Plan,
+        now: Timestamp,
+        note: &mut dyn FnMut(Diagnostic),
+    ) {
+        let Some(gadget) = &mut self.gadget else { return };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| gadget.witness(plan))) {
+            self.went_down(now, &*panic, note);
+        }
+    }
+
     /// Tells it how one of its plans ended.
     pub(super) fn learn(
         &mut self,
@@ -207,6 +220,8 @@ const fn is_said_once(reading: &Reading) -> bool {
             | Reading::Exits(_)
             | Reading::Users(_)
             | Reading::Settings(_)
+            | Reading::LogTemplate(_)
+            | Reading::CaptureCall(_)
     )
 }
 

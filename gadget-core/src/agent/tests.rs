@@ -595,3 +595,44 @@ fn on_a_full_disk_nothing_is_done_it_is_said_and_observing_goes_on() {
     assert_eq!(actions.applied().len(), 1, "{:?}", notes.lock());
     assert!(Ledger::verify(small.0.path().join("ledger")).is_ok());
 }
+
+/// A gadget that counts what the others did, and what it did itself.
+#[derive(Clone, Default)]
+struct Bystander(Arc<Mutex<Vec<String>>>);
+
+impl Gadget for Bystander {
+    fn name(&self) -> Name {
+        "bystander".into()
+    }
+    fn observe(&mut self, _: &Signal) {}
+    fn plan(&mut self, _: Timestamp, _: &World, _: &mut Plans) {}
+    fn done(&mut self, plan: &Plan) {
+        self.0.lock().push(format!("own {}", plan.step));
+    }
+    fn witness(&mut self, plan: &Plan) {
+        self.0.lock().push(format!("{} did {}", plan.gadget, plan.step));
+    }
+}
+
+#[test]
+fn every_other_gadget_hears_what_one_did() {
+    let bystander = Bystander::default();
+    let mut agent = Agent::builder()
+        .replaying()
+        .host(facts())
+        .clock(crate::clock::ManualClock::at(at(0)))
+        .gadget(bystander.clone())
+        .gadget(Script(|now: Timestamp, _: &World, plans: &mut Plans| {
+            if now == at(1) {
+                plans.propose(plan(Step::Freeze));
+            }
+        }))
+        .actions(RecordingActions::default())
+        .policy(Policy::from_toml(ACT).unwrap())
+        .build()
+        .unwrap();
+    for second in 0..=2 {
+        agent.step(&seen(at(second), 900), at(second));
+    }
+    assert_eq!(*bystander.0.lock(), ["script did freeze"]);
+}

@@ -5,6 +5,7 @@
 
 mod census;
 mod kernel;
+mod logs;
 mod threads;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use kernel::{
     BlockLatency, BlockOperation, Exit, KernelCost, LATENCY_BUCKETS, Latencies, Lifecycle,
     PageFaults, Reclaim, Scheduling, Syscalls, Tcp,
 };
+pub use logs::{CaptureCall, LogActivity, LogTemplate, RuleReport, ServiceLogs, SpanStats};
 pub use threads::{
     Futex, Listener, Lock, LockKind, MonitorWait, Peer, RuntimeReport, Thread, Threads, Wait,
     Wakers,
@@ -118,6 +120,16 @@ pub enum Reading {
     ModuleUse(Box<ModuleUse>),
     /// Settings that an operator has given a gadget.
     Settings(Box<SettingsText>),
+    /// What every service has logged since the last such reading.
+    LogActivity(Arc<LogActivity>),
+    /// A service has logged a line of a template that it never logged before.
+    LogTemplate(Box<LogTemplate>),
+    /// The requests that a service answered of late.
+    SpanStats(Box<SpanStats>),
+    /// Somebody asks for what was logged of late.
+    CaptureCall(Box<CaptureCall>),
+    /// How a learned rule of redaction does.
+    RuleReport(Box<RuleReport>),
 }
 
 impl Reading {

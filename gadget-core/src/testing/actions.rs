@@ -173,6 +173,7 @@ fn undo_of(plan: &Plan) -> Undo {
         Step::SetOomScoreAdj { .. } => Setting::OomScoreAdj,
         Step::SetSysctl { .. } => Setting::Sysctl,
         Step::SetTelemetry { .. } => Setting::Telemetry,
+        Step::SetRule { .. } => Setting::LearnedRule,
         _ => return crate::rehearsal::undo_of(plan),
     };
     let value = |text: &str| Value::from(text).unwrap_or_default();

@@ -21,10 +21,8 @@ impl Guard for Protected {
         let found = match case.plan.target.subject {
             Subject::Host if !suits_the_host(case.kind) => Some(("the whole host", None)),
             Subject::Host => None,
-            // What it sends is its own; nothing else is done to it.
-            Subject::Agent if case.kind != StepKind::SetTelemetry => {
-                Some(("the agent itself", None))
-            }
+            // What it sends and keeps is its own; nothing else is done to it.
+            Subject::Agent if !case.kind.is_our_own() => Some(("the agent itself", None)),
             Subject::Agent => None,
             // Its own identity first: its processes may not all be known.
             Subject::Cgroup(id) => case

@@ -38,6 +38,7 @@ pub(in crate::policy) const fn changes(setting: Setting) -> StepKind {
         Setting::OomScoreAdj => StepKind::SetOomScoreAdj,
         Setting::Sysctl => StepKind::SetSysctl,
         Setting::Telemetry => StepKind::SetTelemetry,
+        Setting::LearnedRule => StepKind::SetRule,
     }
 }
 

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::Severity;
+use crate::rules::RuleState;
 use crate::signal::{
-    BlockLatency, BlockOperation, Census, CensusRow, CensusSource, CgroupCpu, CgroupMemory,
-    CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource, Exits, Futex,
-    HostCpu, HostMemory, IoCount, KernelCost, Latencies, Lifecycle, Listener, Lock, LockKind,
-    ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure, ProcessDetail, ProcessUsage,
-    Reading, Reclaim, Resource, RuntimeReport, Scheduling, SettingsText, Stall, Syscalls, Tcp,
-    Thread, Threads, Wait, Wakers,
+    BlockLatency, BlockOperation, CaptureCall, Census, CensusRow, CensusSource, CgroupCpu,
+    CgroupMemory, CgroupMemoryEvents, CgroupMemoryStat, CgroupPids, Comm, End, Exit, ExitSource,
+    Exits, Futex, HostCpu, HostMemory, IoCount, KernelCost, Latencies, Lifecycle, Listener, Lock,
+    LockKind, LogActivity, LogTemplate, ModuleUse, MonitorWait, PageFaults, Paging, Peer, Pressure,
+    ProcessDetail, ProcessUsage, Reading, Reclaim, Resource, RuleReport, RuntimeReport, Scheduling,
+    ServiceLogs, SettingsText, SpanStats, Stall, Syscalls, Tcp, Thread, Threads, Wait, Wakers,
 };
 use crate::subject::{
     CgroupId, CgroupIdentity, CgroupVersion, Container, FutexAddress, HostFacts, ProcessId,
@@ -404,6 +406,52 @@ fn of_the_agent() -> Vec<Reading> {
             from: "f".into(),
             text: "t".into(),
         })),
+        Reading::LogActivity(Arc::new(LogActivity {
+            over: Duration::new(1, 2),
+            services: vec![ServiceLogs {
+                service: "s".into(),
+                lines: 3,
+                errors: 4,
+                bytes: 5,
+                lost: 6,
+            }],
+        })),
+        Reading::LogTemplate(Box::new(LogTemplate {
+            service: "s".into(),
+            template: "t".into(),
+            id: 1,
+            severity: Some(Severity::Fatal),
+            at: Timestamp::from_secs(2),
+            known: 3,
+            lines: 4,
+            kin: 5,
+        })),
+        Reading::SpanStats(Box::new(SpanStats {
+            service: "s".into(),
+            over: Duration::new(1, 2),
+            count: 3,
+            errors: 4,
+            p50: Duration::new(5, 6),
+            p99: Duration::new(7, 8),
+        })),
+        Reading::CaptureCall(Box::new(CaptureCall {
+            by: "b".into(),
+            reason: "r".into(),
+            service: Some("s".into()),
+        })),
+        Reading::RuleReport(Box::new(RuleReport {
+            rule: 1,
+            finds: "f".into(),
+            text: "t".into(),
+            state: RuleState::Retired,
+            agreed: 2,
+            disagreed: 3,
+            lines: 4,
+            lookalikes: 5,
+            worst: 6,
+            since: Timestamp::from_secs(7),
+            expires: Timestamp::from_secs(8),
+        })),
     ]
 }
 
@@ -451,7 +499,12 @@ mod tests {
             | Reading::Users(_)
             | Reading::ProcessDetail(_)
             | Reading::ModuleUse(_)
-            | Reading::Settings(_) => 35,
+            | Reading::Settings(_)
+            | Reading::LogActivity(_)
+            | Reading::LogTemplate(_)
+            | Reading::SpanStats(_)
+            | Reading::CaptureCall(_)
+            | Reading::RuleReport(_) => 40,
         }
     }
 
