@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::PlanId;
@@ -43,18 +43,13 @@ impl FlushQueue {
     /// # Errors
     /// The request.
     pub fn ask(&self, request: FlushRequest) -> Result<(), FlushRequest> {
-        self.sender.try_send(request).map_err(|error| match error {
-            TrySendError::Full(request) | TrySendError::Disconnected(request) => request,
-        })
+        self.sender.try_send(request).map_err(TrySendError::into_inner)
     }
 
     /// The oldest request that waits.
     #[must_use]
     pub fn next(&self) -> Option<FlushRequest> {
-        match self.receiver.try_recv() {
-            Ok(request) => Some(request),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.receiver.try_recv().ok()
     }
 }
 
