@@ -30,6 +30,7 @@ mod container;
 mod exits;
 mod file;
 mod host;
+pub mod logs;
 mod modules;
 mod oom;
 pub mod parse;

@@ -1,0 +1,1 @@
+//! Log files, followed through every kind of rotation.
