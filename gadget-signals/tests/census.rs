@@ -108,9 +108,14 @@ fn compare(before: &CensusRow, between: &CensusRow, after: &CensusRow, tick_ms: 
     // A program can map something, begin a thread, and be done with both, in less than a tick.
     let size = |row: &CensusRow| row.virtual_size.get();
     assert!(size(before).abs_diff(size(between)) <= 1 << 20, "{what}");
-    // Threads of the kernel are named at greater length by their files.
+    // Threads of the kernel are named at greater length by their files, workers also by what they did last.
+    let worker =
+        |row: &CensusRow| row.kernel_thread && row.comm.as_bytes().starts_with(b"kworker/");
     let names = (before.comm.as_bytes(), between.comm.as_bytes());
-    let same = if before.kernel_thread { names.0.starts_with(names.1) } else { names.0 == names.1 };
+    let same = match before.kernel_thread {
+        true => worker(before) && worker(between) || names.0.starts_with(names.1),
+        false => names.0 == names.1,
+    };
     assert!(same && (before.state == between.state || between.state == 'R'), "{what}");
     if before.rss == after.rss {
         let (files, program) = (before.rss.get(), between.rss.get());
