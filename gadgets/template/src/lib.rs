@@ -2,6 +2,11 @@
 
 mod classes;
 mod mask;
+mod miner;
 mod shape;
+mod told;
+mod words;
 
+pub use miner::{Miner, MinerSettings, MinerStats, Seen, Template};
 pub use shape::shape_of;
+pub use told::tells_trouble;

@@ -115,11 +115,6 @@ impl Mask {
         }
     }
 
-    /// True if this byte is part of a value.
-    pub(crate) fn masks(&self, at: usize) -> bool {
-        self.bits.get(at / 64).is_some_and(|bits| bits >> (at % 64) & 1 == 1)
-    }
-
     /// The stretches between values, in order, some of them empty.
     #[inline]
     pub(crate) fn kept(&self, len: usize, mut stretch: impl FnMut(usize, usize)) {
@@ -174,9 +169,10 @@ mod tests {
         let (mut out, mut rest) = (Vec::new(), line.as_bytes());
         while !rest.is_empty() {
             let (now, later) = rest.split_at(window(rest));
-            let mask = Mask::of(now);
-            for (i, &byte) in now.iter().enumerate() {
-                match (mask.masks(i), out.last()) {
+            let mut values = vec![true; now.len()];
+            Mask::of(now).kept(now.len(), |start, end| values[start..end].fill(false));
+            for (&value, &byte) in values.iter().zip(now) {
+                match (value, out.last()) {
                     (false, _) => out.push(byte),
                     (true, Some(b'#')) => {}
                     (true, _) => out.push(b'#'),
