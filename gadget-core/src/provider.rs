@@ -164,6 +164,14 @@ pub enum SignalError {
         /// Why.
         source: io::Error,
     },
+    /// What is to outlast a restart could not be kept: a checkpoint.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The agent lacks a capability (capabilities(7)).
     #[error("{what} needs {capability}")]
     Missing {
