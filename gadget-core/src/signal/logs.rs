@@ -34,7 +34,9 @@ pub struct ServiceLogs {
     pub lost: u64,
 }
 
-/// A service has logged a line of a template that it never logged before.
+/// A service has logged a line of a template that it never logged before, or logs it again and again.
+///
+/// Told at its first line, and within its first minute at the second, the fourth, the eighth and so on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogTemplate {
     /// The service.
@@ -53,6 +55,10 @@ pub struct LogTemplate {
     pub lines: u64,
     /// Other templates of the service that have most of its words: none for something wholly new.
     pub kin: u32,
+    /// How often it was logged so far: one for news.
+    pub count: u64,
+    /// How often other services had logged the like before.
+    pub elsewhere: u64,
 }
 
 /// The requests that a service answered of late.

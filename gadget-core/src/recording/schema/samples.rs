@@ -425,6 +425,8 @@ fn of_the_agent() -> Vec<Reading> {
             known: 3,
             lines: 4,
             kin: 5,
+            count: 6,
+            elsewhere: 7,
         })),
         Reading::SpanStats(Box::new(SpanStats {
             service: "s".into(),
