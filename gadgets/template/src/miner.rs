@@ -64,6 +64,7 @@ pub struct Template {
     words: Box<[Word]>,
     count: u64,
     kin: u32,
+    elsewhere: u64,
 }
 
 impl Template {
@@ -77,6 +78,12 @@ impl Template {
     #[must_use]
     pub fn kin(&self) -> u32 {
         self.kin
+    }
+
+    /// Lines like it that other services had before it was found.
+    #[must_use]
+    pub fn elsewhere(&self) -> u64 {
+        self.elsewhere
     }
 
     /// True if it has a word that tells of trouble.
@@ -137,6 +144,8 @@ pub struct Miner {
     templates: Vec<Template>,
     services: Vec<Service>,
     slots: HashMap<u32, u32>,
+    /// The templates of all services, by how many words and by severity: of each kind the first so many.
+    everywhere: HashMap<(u8, u64), Vec<u32>>,
     /// Four (key, template) a set; the template is [`EMPTY`] where there is none.
     shapes: Box<[[(u64, u32); 4]]>,
     scratch: Words,
@@ -147,6 +156,9 @@ pub struct Miner {
 
 const EMPTY: u32 = u32::MAX;
 
+/// Templates of as many words and of the same severity that news is compared with across services.
+const MOST_ALIKE: usize = 1024;
+
 impl Miner {
     /// The template of lines that got none of their own.
     pub const CATCH_ALL: u32 = 0;
@@ -155,12 +167,20 @@ impl Miner {
     #[must_use]
     pub fn new(settings: MinerSettings) -> Self {
         let sets = settings.shapes.max(4).div_ceil(4).next_power_of_two();
-        let none = Template { slot: 0, text: vec![WILD], words: Box::default(), count: 0, kin: 0 };
+        let none = Template {
+            slot: 0,
+            text: vec![WILD],
+            words: Box::default(),
+            count: 0,
+            kin: 0,
+            elsewhere: 0,
+        };
         Self {
             settings,
             templates: vec![none],
             services: vec![Service::default()],
             slots: HashMap::new(),
+            everywhere: HashMap::new(),
             shapes: vec![[(0, EMPTY); 4]; sets].into(),
             scratch: Words::default(),
             common: Vec::new(),
@@ -272,6 +292,15 @@ impl Miner {
         set.sort_unstable();
         set.dedup();
         let kin = kin(service, &self.templates, &set);
+        let elsewhere = self.everywhere.get(&key).map_or([].as_slice(), Vec::as_slice).iter();
+        let like = elsewhere
+            .map(|&id| &self.templates[id as usize])
+            .filter(|other| other.slot != slot && is_like(&other.words, words));
+        let elsewhere = like.map(|other| other.count).sum();
+        let kind = self.everywhere.entry(key).or_default();
+        if kind.len() < MOST_ALIKE {
+            kind.push(id);
+        }
         service.templates += 1;
         for word in set {
             *service.words.entry(word).or_default() += 1;
@@ -283,6 +312,7 @@ impl Miner {
             words: words.as_slice().into(),
             count: 0,
             kin,
+            elsewhere,
         });
         (id, true)
     }
@@ -313,6 +343,18 @@ fn alike(template: &[Word], line: &[Word], common: &[bool]) -> Option<u32> {
         (_, 0) => None,
         _ => Some(100 * same / all),
     }
+}
+
+/// True if a template of another service says the same, but for a word in four, none of which tells anything.
+fn is_like(template: &[Word], line: &[Word]) -> bool {
+    let differ = template.iter().zip(line).filter(|(one, other)| one.hash != other.hash);
+    let (mut words, mut telling) = (0, false);
+    for (one, other) in differ {
+        words += usize::from(one.hash != 0);
+        telling |= one.telling || other.telling;
+    }
+    let all = template.iter().filter(|word| word.hash != 0).count();
+    !telling && all > 0 && words * 4 <= all
 }
 
 /// Templates of a service that have most of these words, those aside that most templates have.
@@ -416,6 +458,22 @@ mod tests {
         assert_eq!(miner.template(seen.template).map(Template::kin), Some(1));
         let seen = miner.observe(1, b"kernel paging request refused");
         assert_eq!(miner.template(seen.template).map(Template::kin), Some(0));
+    }
+
+    #[test]
+    fn news_may_be_old_elsewhere() {
+        let mut miner = Miner::new(MinerSettings::default());
+        for _ in 0..5 {
+            miner.observe(1, b"ERROR request processing failed: no instances of ts-seat left");
+        }
+        let of = |miner: &mut Miner, line: &str| {
+            let id = miner.observe(2, line.as_bytes()).template;
+            miner.template(id).map(Template::elsewhere)
+        };
+        let other = "ERROR request processing failed: no instances of ts-order left";
+        assert_eq!(of(&mut miner, other), Some(5));
+        let worse = "ERROR request processing failed: no instances of ts-order lost";
+        assert_eq!(of(&mut miner, worse), Some(0), "a word that tells something differs");
     }
 
     #[test]
