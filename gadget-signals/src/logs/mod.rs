@@ -3,4 +3,7 @@
 //! Every source is a [`LogInput`](gadget_core::LogInput): whoever asks gets a batch of lines, each with where it came from and what
 //! is known of it, and who does not ask holds the source back.
 
+mod line;
 pub(crate) mod tail;
+
+pub use line::{Head, When, head, severity, written};
