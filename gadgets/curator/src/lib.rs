@@ -1,7 +1,18 @@
 //! Finds personal data and secrets in log lines and redacts them before they leave the host.
 
+mod curator;
 mod entity;
+mod report;
 mod span;
 
+pub use curator::{Curator, CuratorSettings};
 pub use entity::Entity;
+pub use report::{Found, Leak, LeakReport, MOST_LEAKS};
 pub use span::{Finder, Span};
+
+/// The name under which policies, ledgers and metrics know it.
+const NAME: &str = "curator";
+
+/// The policy that the Curator's own program acts by where no operator has given one: it may adopt and retire what it has learned, and
+/// nothing else.
+pub const POLICY: &str = include_str!("../policy.toml");
