@@ -2,11 +2,13 @@
 
 mod curator;
 mod entity;
+pub mod label;
 mod report;
 mod span;
 
 pub use curator::{Curator, CuratorSettings};
 pub use entity::Entity;
+pub use label::{Labeller, Triage};
 pub use report::{Found, Leak, LeakReport, MOST_LEAKS};
 pub use span::{Finder, Span};
 

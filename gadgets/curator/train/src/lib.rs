@@ -1,0 +1,28 @@
+//! Makes up log lines, trains the labeller of `gadget-curator` on them, and measures what is hidden and what is not.
+//!
+//! Nothing here is of anyone: names, numbers and formats are made up by [`Generator`], which is all that the shipped model
+//! has seen.
+
+mod corpus;
+mod generate;
+mod held_out;
+mod learn;
+mod line;
+mod people;
+mod records;
+mod rng;
+mod score;
+mod slots;
+mod template;
+mod values;
+
+pub use corpus::{Labelled, Place, data, families, read};
+pub use generate::{Draw, FOLDS, Generator};
+pub use held_out::{
+    Example, Reliability, calibrate, calibrated, choose_threshold, held_out, is_right, probability,
+    reliability, tally,
+};
+pub use learn::{Trained, Training, labels, names, train};
+pub use line::{Gold, Line, Piece, Sort, Text};
+pub use rng::Rng;
+pub use score::{Tally, is_hidden};
