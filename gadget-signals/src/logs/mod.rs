@@ -3,7 +3,10 @@
 //! Every source is a [`LogInput`](gadget_core::LogInput): whoever asks gets a batch of lines, each with where it came from and what
 //! is known of it, and who does not ask holds the source back.
 
+mod checkpoint;
 mod line;
-pub(crate) mod tail;
+mod tail;
 
+pub use checkpoint::{Checkpoint, Resumed};
 pub use line::{Head, When, head, severity, written};
+pub use tail::{Start, Tail, TailBuilder, TailStats};
