@@ -4,12 +4,15 @@ mod curator;
 mod entity;
 pub mod label;
 mod report;
+pub mod scan;
 mod span;
+mod validate;
 
 pub use curator::{Curator, CuratorSettings};
 pub use entity::Entity;
 pub use label::{Labeller, Triage};
 pub use report::{Found, Leak, LeakReport, MOST_LEAKS};
+pub use scan::Scanner;
 pub use span::{Finder, Span};
 
 /// The name under which policies, ledgers and metrics know it.

@@ -1,0 +1,148 @@
+//! Looking around in a line: words, separators, quotes; never further than a bound.
+
+use std::ops::Range;
+
+/// Nothing looks further to the left than this for a word.
+pub(super) const LEFT: usize = 64;
+
+pub(super) const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
+}
+
+/// The byte before `at` in the same line.
+pub(super) fn before(text: &[u8], at: usize) -> Option<u8> {
+    at.checked_sub(1).map(|at| text[at]).filter(|byte| *byte != b'\n')
+}
+
+/// True if a word begins here: after no letter or digit, or at the hump of a camel case name.
+pub(super) fn begins(text: &[u8], at: usize) -> bool {
+    match before(text, at) {
+        None => true,
+        Some(byte) if !is_word(byte) => true,
+        Some(byte) => byte.is_ascii_lowercase() && text[at].is_ascii_uppercase(),
+    }
+}
+
+/// Past `n` of the things that stand between a key and its value: blanks, quotes, backslashes, `=`, `:`, and their escapes in
+/// URLs. With what was passed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gap {
+    /// Where the value begins.
+    pub(super) at: usize,
+    /// `=`, `:` or `=>` was among it.
+    pub(super) sign: bool,
+    /// A quote was the last of it.
+    pub(super) quote: Option<u8>,
+    /// A backslash stood before that quote.
+    pub(super) escaped: bool,
+    /// A blank was among it.
+    pub(super) blank: bool,
+}
+
+pub(super) fn gap(text: &[u8], mut at: usize) -> Gap {
+    let mut gap = Gap::default();
+    let end = text.len().min(at + 16);
+    let mut signs = 0;
+    while at < end {
+        match text[at] {
+            b'=' | b':' if signs < 2 && gap.quote.is_none_or(|_| !gap.sign) => {
+                gap.sign = true;
+                gap.quote = None;
+                signs += 1;
+            }
+            b'>' if gap.sign && text[at - 1] == b'=' => {}
+            b'#' if gap.quote.is_none() => {}
+            b' ' | b'\t' if gap.quote.is_none() || !gap.sign => gap.blank = true,
+            quote @ (b'"' | b'\'' | b'`') if gap.quote.is_none() || !gap.sign => {
+                gap.quote = Some(quote)
+            }
+            b'\\' => gap.escaped = true,
+            b'[' | b'(' if gap.sign && gap.quote.is_none() => {}
+            b'%' if text[at..].starts_with(b"%3D") || text[at..].starts_with(b"%3d") => {
+                gap.sign = true;
+                at += 2;
+            }
+            b'%' if text[at..].starts_with(b"%22") => {
+                gap.quote = None;
+                at += 2;
+            }
+            _ => break,
+        }
+        at += 1;
+    }
+    gap.at = at;
+    gap
+}
+
+/// Where a value that begins at `at` ends: at its quote, or at what ends a value without quotes.
+pub(super) fn value(text: &[u8], gap: &Gap) -> Range<usize> {
+    let most = text.len().min(gap.at + 4096);
+    let rest = &text[gap.at..most];
+    let end = match gap.quote {
+        Some(quote) => {
+            let mut at = 0;
+            loop {
+                match rest.get(at) {
+                    None | Some(b'\n') => break at,
+                    Some(b'\\') if !gap.escaped => at += 2,
+                    Some(b'\\') if rest.get(at + 1) == Some(&quote) => break at,
+                    Some(&byte) if byte == quote => break at,
+                    _ => at += 1,
+                }
+            }
+        }
+        None => rest
+            .iter()
+            .position(|byte| {
+                matches!(
+                    byte,
+                    b' ' | b'\t'
+                        | b'\n'
+                        | b'\r'
+                        | b','
+                        | b';'
+                        | b'&'
+                        | b'"'
+                        | b'\''
+                        | b'<'
+                        | b'>'
+                        | b'|'
+                        | b')'
+                        | b']'
+                        | b'}'
+                        | b'`'
+                        | b'\\'
+                )
+            })
+            .unwrap_or(rest.len()),
+    };
+    let end = end.min(rest.len());
+    gap.at..gap.at + end
+}
+
+/// Words to the left of `at` in the same line, nearest first, in lower case, cut at 15 bytes; camel case is not split.
+pub(super) fn words_before(text: &[u8], at: usize, mut each: impl FnMut(&[u8]) -> bool) {
+    let start = at.saturating_sub(LEFT);
+    let left = &text[start..at];
+    let left = &left[memchr::memrchr(b'\n', left).map_or(0, |at| at + 1)..];
+    let mut end = left.len();
+    let mut buffer = [0u8; 16];
+    while end > 0 {
+        let Some(last) = left[..end].iter().rposition(|byte| byte.is_ascii_alphabetic()) else {
+            return;
+        };
+        let first = left[..last]
+            .iter()
+            .rposition(|byte| !byte.is_ascii_alphabetic())
+            .map_or(0, |at| at + 1);
+        let word = &left[first..=last];
+        let word = &word[word.len().saturating_sub(16)..];
+        for (to, from) in buffer.iter_mut().zip(word) {
+            *to = from.to_ascii_lowercase();
+        }
+        if !each(&buffer[..word.len()]) {
+            return;
+        }
+        end = first;
+    }
+}
