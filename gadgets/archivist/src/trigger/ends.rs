@@ -132,7 +132,8 @@ fn judged(
             };
             let container: Option<&Container> = container();
             let is_service = container.is_some() && exit.lifetime >= SERVICE;
-            if !crashed && !(failed && is_service) {
+            let counts = crashed || (failed && is_service);
+            if !counts {
                 return None;
             }
             let how = match (exit.signal, exit.code) {

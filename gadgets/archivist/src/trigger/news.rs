@@ -168,8 +168,8 @@ fn by_its_line(news: &LogTemplate) -> Points {
     let trouble = trouble_in(&news.template);
     let (severity, words) = match (news.severity, trouble) {
         (Some(Severity::Error | Severity::Fatal), _) => (3, 0),
-        (Some(Severity::Warn), Trouble::Clear) => (1, 1),
-        (Some(Severity::Warn), _) => (1, 0),
+        (Some(Severity::Warn), Trouble::Clear | Trouble::Hint) => (1, 1),
+        (Some(Severity::Warn), Trouble::None) => (1, 0),
         (_, Trouble::Clear) => (0, 2),
         (_, Trouble::Hint) => (0, 1),
         (_, Trouble::None) => (0, 0),
