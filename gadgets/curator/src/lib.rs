@@ -3,6 +3,7 @@
 mod curator;
 mod entity;
 pub mod label;
+pub mod learn;
 mod report;
 pub mod scan;
 mod span;

@@ -1,0 +1,229 @@
+//! The words before a value that a rule can be anchored to.
+
+use std::ops::Range;
+
+use crate::span::Span;
+
+/// Bytes of a key.
+pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 3..=48;
+/// Words of a key.
+const MOST_WORDS: usize = 3;
+/// A longer word is none that people chose.
+const MOST_WORD: usize = 24;
+/// Bytes that may stand between a key and its value.
+const MOST_BETWEEN: usize = 8;
+
+/// Words by which lines are sorted, searched and understood. A rule after one of them would hide what a line is about, so that
+/// none is learned, whoever writes such lines.
+#[rustfmt::skip]
+const STRUCTURAL: &[&str] = &[
+    "action", "api", "app", "application", "arch", "args", "at", "attempt", "branch", "build", "bytes", "caller", "cause", "caused",
+    "channel", "class", "client", "cluster", "cmd", "code", "command", "commit", "component", "container", "count", "critical", "date",
+    "debug", "device", "duration", "elapsed", "endpoint", "env", "environment", "err", "errno", "error", "event", "exception", "exit",
+    "failed", "failure", "fatal", "file", "func", "function", "handler", "host", "hostname", "image", "info", "instance", "interface",
+    "job", "kind", "latency", "length", "level", "line", "loc", "location", "log", "logger", "lvl", "message", "metric", "method",
+    "mod", "mode", "module", "msg", "namespace", "node", "notice", "op", "operation", "origin", "package", "panic", "path", "pid",
+    "platform", "pod", "port", "priority", "process", "program", "protocol", "query", "queue", "reason", "region", "release",
+    "request", "resource", "response", "result", "retry", "route", "rpc", "scope", "server", "service", "severity", "shard", "signal",
+    "size", "source", "span", "spanid", "sql", "stack", "stacktrace", "stage", "state", "status", "step", "subsystem", "svc", "system",
+    "table", "tag", "target", "task", "template", "thread", "tid", "time", "timeout", "timestamp", "topic", "took", "trace", "traceback",
+    "traceid", "ts", "txid", "type", "unit", "uri", "url", "uuid", "verb", "version", "warn", "warning", "worker", "zone",
+];
+
+/// Words that say nothing alone: beside another word they may be part of a key.
+#[rustfmt::skip]
+const FILLING: &[&str] = &[
+    "a", "an", "and", "are", "as", "be", "been", "by", "data", "field", "for", "from", "has", "have", "id", "ids", "in", "input", "is",
+    "it", "item", "key", "new", "no", "not", "nr", "num", "number", "object", "of", "ok", "old", "on", "or", "out", "param", "set",
+    "text", "the", "to", "val", "value", "was", "were", "with", "you", "your",
+];
+
+/// How a key stands before its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// `key=`, `key:`, `"key":`.
+    Assigned,
+    /// As a word before another.
+    Prose,
+}
+
+/// A key that a value could be anchored to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// In lower case.
+    pub(crate) text: String,
+    /// How it stands before the value.
+    pub(crate) join: Join,
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80
+}
+
+pub(crate) const fn is_between(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'=' | b':' | b'\\' | b'(' | b'[' | b'<' | b'>')
+}
+
+/// The keys before `value`, the shortest first; none if what stands there is no word, or holds a digit or one of `values`.
+pub(crate) fn before(line: &[u8], value: Range<usize>, values: &[Span]) -> Vec<Key> {
+    let Some(head) = line.get(..value.start) else { return Vec::new() };
+    let between = head.iter().rev().take_while(|byte| is_between(**byte)).count();
+    if between > MOST_BETWEEN {
+        return Vec::new();
+    }
+    let end = head.len() - between;
+    let assigned = head[end..].iter().any(|byte| matches!(byte, b'=' | b':'));
+    let join = if assigned { Join::Assigned } else { Join::Prose };
+    let mut keys = Vec::new();
+    let mut until = end;
+    for nth in 0..MOST_WORDS {
+        let word = head[..until].iter().rev().take_while(|byte| is_word(**byte)).count();
+        let start = until - word;
+        let held = values.iter().any(|span| span.range().start < until && start < span.range().end);
+        if held || !is_key_word(&head[start..until], nth == 0 && assigned) {
+            break;
+        }
+        let bytes = &head[start..end];
+        let text = std::str::from_utf8(bytes).ok().filter(|_| KEY_BYTES.contains(&bytes.len()));
+        keys.extend(text.map(|text| Key { text: text.to_ascii_lowercase(), join }));
+        // One space and a word before it, or the key begins here. What is assigned a value is no part of the next key.
+        match head[..start] {
+            [.., before, b' '] if is_word(before) && before != b'.' => until = start - 1,
+            _ => break,
+        }
+        let before = head[..until].iter().rev().take_while(|byte| is_word(**byte)).count();
+        if matches!(head[..until - before], [.., b'=' | b':' | b'"' | b'\'' | b'@']) {
+            break;
+        }
+    }
+    keys
+}
+
+/// True if `word` may be part of a key: no digit, not too long, and written as words in a sentence are, since a word with a capital
+/// letter may be a name.
+fn is_key_word(word: &[u8], assigned: bool) -> bool {
+    let capitals = word.iter().filter(|byte| byte.is_ascii_uppercase()).count();
+    let plain = capitals == 0 || capitals == word.len() && word.len() <= 5 || assigned;
+    !word.is_empty()
+        && word.len() <= MOST_WORD
+        && plain
+        && !word.iter().any(u8::is_ascii_digit)
+        && std::str::from_utf8(word).is_ok()
+}
+
+/// True if a rule may be anchored to `key`: of the right length, in lower case, without digits, and not a word by which lines are
+/// told apart.
+#[must_use]
+pub fn is_admissible(key: &str) -> bool {
+    let words: Vec<&str> = key.split(' ').collect();
+    let shaped = KEY_BYTES.contains(&key.len())
+        && words.len() <= MOST_WORDS
+        && words.iter().all(|word| !word.is_empty() && word.len() <= MOST_WORD)
+        && key.bytes().all(|byte| byte == b' ' || is_word(byte))
+        && !key.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    // `http.status_code` and `err-msg` end in what they are.
+    let parts = |word: &str| {
+        let parts: Vec<String> = word.split(['_', '-', '.']).map(str::to_owned).collect();
+        parts
+    };
+    let tells = |word: &str| {
+        let last = parts(word).pop().unwrap_or_default();
+        STRUCTURAL.contains(&word) || STRUCTURAL.contains(&last.as_str())
+    };
+    let says = |word: &str| {
+        parts(word).iter().any(|part| {
+            part.chars().count() >= 2
+                && !FILLING.contains(&part.as_str())
+                && !STRUCTURAL.contains(&part.as_str())
+        })
+    };
+    shaped && !words.last().is_some_and(|word| tells(word)) && words.iter().any(|word| says(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::Entity;
+    use crate::span::Finder;
+
+    fn keys(line: &str, value: &str) -> Vec<String> {
+        let start = line.find(value).unwrap();
+        let keys = before(line.as_bytes(), start..start + value.len(), &[]);
+        keys.into_iter().map(|key| key.text).collect()
+    }
+
+    #[test]
+    fn the_words_before_a_value_are_its_keys() {
+        assert_eq!(
+            keys("refund issued for Ann Lee", "Ann"),
+            ["for", "issued for", "refund issued for"]
+        );
+        assert_eq!(keys("a=1 kunde=Ann", "Ann"), ["kunde"]);
+        assert_eq!(keys(r#"{"a":1,"Steuer-ID": "12 345"}"#, "12 3"), ["steuer-id"]);
+        assert_eq!(keys(r#"{\"ssn\":\"123"#, "123"), ["ssn"]);
+        assert_eq!(
+            keys("social security number: 1", "1"),
+            ["number", "security number", "social security number"]
+        );
+        assert_eq!(keys("téléphone : 06", "06"), ["téléphone"]);
+    }
+
+    #[test]
+    fn what_may_be_a_value_is_no_key() {
+        assert!(keys("Thomas King 555-1234", "555").is_empty(), "a name");
+        assert_eq!(
+            keys("name=thomas phone=+44", "+44"),
+            ["phone"],
+            "what the key before was given"
+        );
+        assert!(keys("order 17 Ann", "Ann").is_empty(), "a number");
+        assert!(keys("1234567890abc: Ann", "Ann").is_empty());
+        assert!(keys("Ann", "Ann").is_empty(), "nothing before it");
+        assert_eq!(keys("x, for Ann", "Ann"), ["for"], "one space joins words");
+        let line = b"send john doe 555";
+        let span =
+            Span { start: 5, end: 13, entity: Entity::Name, by: Finder::Labeller, score: 255 };
+        assert!(before(line, 14..17, &[span]).is_empty(), "it was found to be one");
+    }
+
+    #[test]
+    fn no_rule_is_learned_after_a_word_by_which_lines_are_told_apart() {
+        for key in [
+            "level",
+            "status",
+            "http.status_code",
+            "order status",
+            "err",
+            "stack trace",
+            "exit code",
+            "http_status",
+        ] {
+            assert!(!is_admissible(key), "{key}");
+        }
+        for key in [
+            "for",
+            "id",
+            "the value",
+            "a",
+            "ab",
+            "Key",
+            "ssn 1",
+            "four words are many",
+            " ssn",
+            "ssn=",
+        ] {
+            assert!(!is_admissible(key), "{key}");
+        }
+        for key in [
+            "ssn",
+            "patient no",
+            "refund issued for",
+            "steuer-id",
+            "user_id",
+            "contact",
+            "téléphone",
+        ] {
+            assert!(is_admissible(key), "{key}");
+        }
+    }
+}
