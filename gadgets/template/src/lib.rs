@@ -9,4 +9,4 @@ mod words;
 
 pub use miner::{Miner, MinerSettings, MinerStats, Seen, Template};
 pub use shape::shape_of;
-pub use told::tells_trouble;
+pub use told::{Trouble, trouble_in};

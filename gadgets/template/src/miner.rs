@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::shape::shape_of;
-use crate::told::tells_trouble;
 use crate::words::{WILD, Word, Words};
 
 /// The bounds of a [`Miner`].
@@ -84,12 +83,6 @@ impl Template {
     #[must_use]
     pub fn elsewhere(&self) -> u64 {
         self.elsewhere
-    }
-
-    /// True if it has a word that tells of trouble.
-    #[must_use]
-    pub fn tells_trouble(&self) -> bool {
-        tells_trouble(&String::from_utf8_lossy(&self.text))
     }
 }
 

@@ -127,6 +127,11 @@ fn lower<'a>(word: &[u8], into: &'a mut [u8; LONGEST]) -> Option<&'a str> {
     std::str::from_utf8(out).ok()
 }
 
+fn is_clear(word: &[u8]) -> bool {
+    let mut buffer = [0; LONGEST];
+    lower(word, &mut buffer).is_some_and(|word| TROUBLE.iter().any(|part| word.contains(part)))
+}
+
 /// True if a word tells of trouble: `failed`, `NullPointerException`, `not`.
 pub(crate) fn is_trouble(word: &[u8]) -> bool {
     let mut buffer = [0; LONGEST];
@@ -170,17 +175,36 @@ pub(crate) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_-.+@$".contains(&byte)
 }
 
-/// True if a template or a line has a word that tells of trouble.
+/// How much the words of a template tell of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// Not at all.
+    None,
+    /// They may: `not`, `null`, `empty`.
+    Hint,
+    /// They do: `failed`, `exception`, `refused`.
+    Clear,
+}
+
+/// Whether a template, or a line, has words that tell of trouble.
 ///
 /// ```
-/// use gadget_template::tells_trouble;
+/// use gadget_template::{Trouble, trouble_in};
 ///
-/// assert!(tells_trouble("connection to <*> refused"));
-/// assert!(!tells_trouble("connection to <*> opened"));
+/// assert_eq!(trouble_in("connection to <*> refused"), Trouble::Clear);
+/// assert_eq!(trouble_in("order <*> is not paid"), Trouble::Hint);
+/// assert_eq!(trouble_in("connection to <*> opened"), Trouble::None);
 /// ```
 #[must_use]
-pub fn tells_trouble(template: &str) -> bool {
-    any(template.as_bytes(), is_trouble)
+pub fn trouble_in(template: &str) -> Trouble {
+    let text = template.as_bytes();
+    if any(text, is_clear) {
+        Trouble::Clear
+    } else if any(text, is_trouble) {
+        Trouble::Hint
+    } else {
+        Trouble::None
+    }
 }
 
 /// True if a text has a word that says how something went.
@@ -219,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_stop_is_no_part_of_a_word() {
-        assert!(tells_trouble("it has failed."));
-        assert!(!tells_trouble("it has worked."));
+        assert_eq!(trouble_in("it has failed."), Trouble::Clear);
+        assert_eq!(trouble_in("it has worked."), Trouble::None);
+        assert!(is_trouble(trimmed(b"not.")));
     }
 }
