@@ -4,9 +4,13 @@
 //! is known of it, and who does not ask holds the source back.
 
 mod checkpoint;
+mod container;
 mod line;
+mod refine;
 mod tail;
 
 pub use checkpoint::{Checkpoint, Resumed};
+pub use container::{ContainerFormat, ContainerLine, container_file};
 pub use line::{Head, When, head, severity, written};
+pub use refine::{Encoding, Joining, Refine, RefineSettings};
 pub use tail::{Start, Tail, TailBuilder, TailStats};
