@@ -72,8 +72,8 @@ pub struct Archivist {
     incidents: Incidents,
     left_behind: Option<(Timestamp, Timestamp)>,
     now: Timestamp,
-    /// Complete, and not yet permitted.
-    waiting: VecDeque<Incident>,
+    /// Not yet permitted, and since when.
+    waiting: VecDeque<(Timestamp, Incident)>,
     day: u64,
     /// Flushes of this day.
     flushed: u32,
@@ -110,7 +110,7 @@ impl Archivist {
             plans.record(said("not-sent", &statement, first));
         } else {
             self.flushed += 1;
-            self.waiting.push_back(incident);
+            self.waiting.push_back((self.now, incident));
         }
     }
 
@@ -157,19 +157,15 @@ impl Gadget for Archivist {
         if let Some(complete) = self.incidents.complete(now) {
             self.wait(complete, plans);
         }
-        self.waiting.retain(|incident| {
-            // What was left behind is old, and waits in a place of its own.
-            let left = incident.triggers.iter().any(|t| t.cause == Cause::LeftBehind);
-            left || now.since(incident.until) < PATIENCE
-        });
-        if let Some(incident) = self.waiting.front().filter(|incident| incident.until <= now) {
+        self.waiting.retain(|(since, it)| now.since(it.until.max(*since)) < PATIENCE);
+        if let Some((_, incident)) = self.waiting.front().filter(|(_, it)| it.until <= now) {
             plans.propose(proposal(incident, now));
         }
     }
 
     fn done(&mut self, plan: &Plan) {
         if let Step::FlushLogs { from, until } = plan.step {
-            self.waiting.retain(|incident| (incident.from, incident.until) != (from, until));
+            self.waiting.retain(|(_, it)| (it.from, it.until) != (from, until));
         }
     }
 
