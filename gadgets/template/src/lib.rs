@@ -1,4 +1,4 @@
-//! Mines templates of log lines.
+#![doc = include_str!("../README.md")]
 
 mod classes;
 mod mask;
