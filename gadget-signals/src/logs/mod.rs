@@ -3,14 +3,20 @@
 //! Every source is a [`LogInput`](gadget_core::LogInput): whoever asks gets a batch of lines, each with where it came from and what
 //! is known of it, and who does not ask holds the source back.
 
+mod channel;
 mod checkpoint;
+mod chunks;
 mod container;
 mod line;
 mod refine;
+mod services;
+mod stdin;
 mod tail;
 
+pub use channel::{Closed, LogChannel, LogSender, log_channel};
 pub use checkpoint::{Checkpoint, Resumed};
 pub use container::{ContainerFormat, ContainerLine, container_file};
 pub use line::{Head, When, head, severity, written};
 pub use refine::{Encoding, Joining, Refine, RefineSettings};
+pub use stdin::LineReader;
 pub use tail::{Start, Tail, TailBuilder, TailStats};
