@@ -150,3 +150,94 @@ fn judged(
     };
     Some(Trigger { at, about, cause, statement: statement.into(), evidence })
 }
+
+#[cfg(test)]
+mod tests {
+    use gadget_core::{
+        CgroupId, CgroupIdentity, CgroupVersion, HostFacts, ProcessIdentity, Runtime,
+    };
+
+    use super::*;
+
+    const API: ProcessId = ProcessId { pid: 40, start: 1 };
+
+    /// A host with a process of the name `api`, in a container if asked for.
+    fn world(contained: bool) -> World {
+        let facts = HostFacts { boot_id: "b".into(), kernel: "6.1".into(), agent_pid: 9, cpus: 2 };
+        let mut world = World::new(facts);
+        let group = CgroupId(5);
+        let container = contained.then(|| Container {
+            runtime: "docker".into(),
+            id: "0123456789abcdef".into(),
+            pod: None,
+            qos: None,
+        });
+        let path: Arc<str> = "/x".into();
+        let cgroup = CgroupIdentity {
+            path: Arc::clone(&path),
+            parent: None,
+            version: CgroupVersion::V2,
+            container,
+            oom_group: false,
+        };
+        let process = ProcessIdentity {
+            parent: 1,
+            comm: "api".into(),
+            exe: None,
+            uid: 0,
+            cgroup: Some(group),
+            cgroup_path: Some(path),
+            oom_score_adj: None,
+            kernel_thread: false,
+            runtime: Runtime::Native,
+        };
+        let at = Timestamp::from_secs(1);
+        for (subject, reading) in [
+            (Subject::Cgroup(group), Reading::CgroupIdentity(cgroup.into())),
+            (Subject::Process(API), Reading::ProcessIdentity(process.into())),
+        ] {
+            world.observe(&Signal { at, subject, reading });
+        }
+        world
+    }
+
+    fn told(world: &World, readings: &[Reading]) -> Vec<String> {
+        let mut ends = Ends::default();
+        for reading in readings {
+            let (at, subject) = (Timestamp::from_secs(2), Subject::Process(API));
+            ends.observe(&Signal { at, subject, reading: reading.clone() });
+        }
+        ends.take(world).iter().map(|trigger| trigger.statement.to_string()).collect()
+    }
+
+    fn exited(code: Option<u8>, signal: Option<u8>) -> Reading {
+        let lifetime = Duration::from_secs(60);
+        Reading::Exited(Exit { code, signal, lifetime, peak_rss: None })
+    }
+
+    #[test]
+    fn a_crash_counts_anywhere_and_a_failure_in_a_container() {
+        assert_eq!(told(&world(false), &[exited(None, Some(11))]), ["api ended by signal 11"]);
+        assert!(told(&world(false), &[exited(Some(1), None)]).is_empty());
+        let failed = told(&world(true), &[exited(Some(137), None)]);
+        assert_eq!(failed, ["api in container 0123456789ab exited with 137"]);
+        assert!(told(&world(true), &[exited(None, Some(15))]).is_empty(), "it was asked to end");
+        assert!(told(&world(true), &[exited(Some(0), None)]).is_empty());
+    }
+
+    #[test]
+    fn one_end_told_twice_is_one() {
+        let both = [exited(None, Some(6)), Reading::OomVictim, exited(None, Some(6))];
+        assert_eq!(told(&world(false), &both).len(), 1);
+    }
+
+    #[test]
+    fn the_oom_killer_counts_always() {
+        assert_eq!(
+            told(&world(false), &[Reading::OomVictim]),
+            ["the kernel's OOM killer chose api"]
+        );
+        assert!(told(&world(false), &[Reading::OomKill(0)]).is_empty());
+        assert_eq!(told(&world(false), &[Reading::OomKill(2)]).len(), 1);
+    }
+}

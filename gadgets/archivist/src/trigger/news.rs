@@ -106,20 +106,23 @@ impl News {
         services: &mut Services,
     ) -> Option<Trigger> {
         if news.count > 1 {
-            return self.again(news);
+            return self.again(news).inspect(|_| services.alarmed(news.at));
         }
         let service = services.learned(&news.service)?;
         let mut points = by_its_line(news);
         let is_trouble = points.grave() >= 2;
-        let (troubles, all) = service.note(is_trouble, news.at);
+        let (age, (troubles, all)) = (service.age, service.note(is_trouble, news.at));
         points.elsewhere = if news.elsewhere > 0 { -2 } else { 0 };
-        // One for each of the last hour: a service that brings such news all the time needs more of it each time.
-        points.habit = -(troubles.round() as i32);
-        points.calm = i32::from(is_trouble && service.age >= CALM && all < 0.5);
+        // One for each of the last hour: a service that brings such news all the time needs more of it each time. And one for each
+        // three of them, on any service, that were triggers: a host on which all is new is not flushed all day.
+        let alarms = services.alarms(news.at);
+        points.habit = -(troubles.round() as i32) - (alarms / 3.0).round() as i32;
+        points.calm = i32::from(is_trouble && age >= CALM && all < 0.5);
         if is_trouble {
             points.together = self.together(news);
         }
         if points.sum() >= self.needed {
+            services.alarmed(news.at);
             return Some(trigger(news, points));
         }
         if self.held.len() >= MOST_HELD {
@@ -276,6 +279,35 @@ mod tests {
         let all: Vec<_> =
             (0..50).map(|n| news(n, ERROR, "some new error", 700 + u64::from(n))).collect();
         assert!(heard(&all).len() <= 2, "{:?}", heard(&all));
+    }
+
+    #[test]
+    fn a_host_on_which_all_is_new_is_not_heard_for_ever() {
+        let (mut detector, mut services) = (News::new(&Settings::default()), watched(600));
+        let logs = |n: u64| ServiceLogs {
+            service: format!("s{n}").into(),
+            lines: 1,
+            errors: 0,
+            bytes: 9,
+            lost: 0,
+        };
+        let all = (0..40).map(logs).collect();
+        services.observe(
+            &LogActivity { over: Duration::from_secs(1), services: all },
+            Timestamp::from_secs(600),
+        );
+        for at in 600..800 {
+            let none = LogActivity { over: Duration::from_secs(1), services: Vec::new() };
+            services.observe(&none, Timestamp::from_secs(at));
+        }
+        let mut heard = 0;
+        for n in 0..40 {
+            let service = format!("s{n}").into();
+            let news =
+                LogTemplate { service, ..news(n, ERROR, "a new error", 800 + u64::from(n) * 90) };
+            heard += usize::from(detector.observe(&news, &mut services).is_some());
+        }
+        assert!((2..=6).contains(&heard), "{heard}");
     }
 
     #[test]

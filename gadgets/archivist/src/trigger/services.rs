@@ -51,13 +51,20 @@ impl Service {
 pub(super) struct Services {
     learning: Duration,
     known: BTreeMap<Arc<str>, Service>,
+    /// Triggers of news in the last hour, of all services.
+    alarms: Service,
     /// Seconds in which a service beyond the bound logged.
     unknown: u64,
 }
 
 impl Services {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { learning: settings.learning, known: BTreeMap::new(), unknown: 0 }
+        Self {
+            learning: settings.learning,
+            known: BTreeMap::new(),
+            alarms: Service::default(),
+            unknown: 0,
+        }
     }
 
     pub(super) fn observe(&mut self, activity: &LogActivity, now: Timestamp) {
@@ -76,6 +83,17 @@ impl Services {
                 self.unknown += 1;
             }
         }
+    }
+
+    /// Triggers of news in the last hour before now.
+    pub(super) fn alarms(&mut self, now: Timestamp) -> f64 {
+        self.alarms.fade(now);
+        self.alarms.troubles
+    }
+
+    /// Takes note of one.
+    pub(super) fn alarmed(&mut self, now: Timestamp) {
+        self.alarms.note(true, now);
     }
 
     /// What is known of a service that was watched for long enough.
