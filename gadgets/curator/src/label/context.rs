@@ -437,7 +437,7 @@ impl Context {
             return None;
         }
         let mut last = i.checked_sub(1)?;
-        while matches!(all[last].mark, b'"' | b'\'' | b']' | b'`' | b'=') {
+        while matches!(all[last].mark, b'"' | b'\'' | b']' | b'`' | b'=' | b'-') {
             last = last.checked_sub(1)?;
         }
         if all[last].kind == Kind::Mark || all[last].kind == Kind::Digits {
@@ -445,8 +445,8 @@ impl Context {
         }
         let key = ident(tokens, last);
         if mark == b'>' {
-            // `<tag>`, or the `=>` of Ruby and PHP.
-            let arrow = all[i - 1].mark == b'=';
+            // `<tag>`, or the `=>` and `->` of maps.
+            let arrow = matches!(all[i - 1].mark, b'=' | b'-');
             let tag = key.0.checked_sub(1).is_some_and(|before| all[before].mark == b'<');
             if !arrow && !tag {
                 return None;

@@ -87,6 +87,7 @@ const CONCEPTS: Classes = Classes(
         | Classes::VERSION.0
         | Classes::CODE.0
         | Classes::HASH.0
+        | Classes::NETWORK.0
         | Classes::SAID.0,
 );
 

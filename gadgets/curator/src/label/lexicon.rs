@@ -147,7 +147,7 @@ lists! {
         west new central europe america asia virtual machine hyper desktop power shell terraform ansible vault consul nomad helm istio envoy",
     /// A word of logs that is never a name.
     LOGWORD 22 "info warn warning error debug trace fatal notice critical alert emerg severe fine config the a an and or of to in on at for \
-        from with by is was has been not no via into over under after before when while unable cannot could failed loaded created closed \
+        from with by is was some ok nil undefined has been not no via into over under after before when while unable cannot could failed loaded created closed \
         opened shipped indexed finished completed done running stopped started restarted rotated mounted unmounted registered deregistered \
         received sent sending processing processed accepted rejected denied granted enabled disabled null none true false unknown default",
     /// Says a person did something.
@@ -162,6 +162,12 @@ lists! {
     /// A digit that is spelled, or a mark that is spelled.
     SPELLED 26 "zero one two three four five six seven eight nine oh double triple null eins zwei drei vier funf sechs sieben acht neun un \
         deux trois quatre cinq sept huit neuf uno dos tres cuatro cinco seis siete ocho nueve dot punkt arroba",
+    /// Names a machine's side of a connection.
+    NETWORK 28 "src dst peer bind listen listening listener server upstream backend gateway route node host neighbor neighbour dns resolver \
+        broker master slave replica relay proxy connect connected connecting connection dest destination source nexthop via dev eth0 arp dhcp \
+        dhcpack dhcprequest dhcpoffer iface interface subnet netmask vip endpoint socket port tunnel vpn router switch nameserver ntp cluster \
+        leader follower member pod container instance mac lease balancer nat masquerade vlan bridge snmp trap ping icmp traceroute hop origin \
+        datanode namenode seed quorum healthcheck probe scrape exporter target agent collector hosts rhost dial tcp udp inet addr laddr raddr",
     /// A town, a country or a region.
     PLACE 27 "london paris berlin madrid rome vienna zurich geneva amsterdam brussels dublin lisbon oslo stockholm munich hamburg frankfurt \
         york angeles francisco chicago boston seattle austin dallas denver atlanta miami houston phoenix portland toronto vancouver montreal \

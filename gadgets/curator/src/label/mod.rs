@@ -16,7 +16,7 @@ mod triage;
 pub use feature::Features;
 pub use lattice::{LABELS, Lattice, PerLabel, Transitions, entity_of, exp, label_of};
 pub use lexicon::{Classes, Lexicon};
-pub use model::{MODEL_VERSION, Model, ModelError, Origin, ROWS, TRANSITION_STEPS};
+pub use model::{MODEL_VERSION, Model, ModelError, Origin, ROWS, Reading, TRANSITION_STEPS};
 pub use token::{Kind, MOST_BYTES, MOST_TOKENS, Token, Tokens, hash_word};
 pub use triage::{Triage, TriageSettings, Wanted};
 
@@ -30,7 +30,7 @@ const TAIL: f32 = 0.25;
 #[derive(Debug)]
 pub struct Labeller {
     model: Model,
-    threshold: f32,
+    thresholds: PerLabel,
     features: Features,
     lattice: Lattice,
 }
@@ -52,21 +52,21 @@ impl Labeller {
     /// [`ModelError`] for anything that the trainer did not write.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
         let model = Model::from_bytes(bytes)?;
-        let threshold = model.origin.threshold;
-        Ok(Self { model, threshold, features: Features::default(), lattice: Lattice::default() })
+        let thresholds = model.origin.labels.map(|label| label.threshold);
+        Ok(Self { model, thresholds, features: Features::default(), lattice: Lattice::default() })
     }
 
-    /// Reports values from this probability on, instead of the one that the training chose.
+    /// Reports values of every kind from this probability on, instead of those that the training chose for each.
     #[must_use]
     pub fn with_threshold(mut self, threshold: f32) -> Self {
-        self.threshold = threshold;
+        self.thresholds = [threshold; LABELS];
         self
     }
 
-    /// From which probability a value is reported.
+    /// From which probability a value of a kind is reported.
     #[must_use]
-    pub const fn threshold(&self) -> f32 {
-        self.threshold
+    pub fn threshold(&self, entity: Entity) -> f32 {
+        self.thresholds[label_of(entity)]
     }
 
     /// The model.
@@ -78,6 +78,22 @@ impl Labeller {
     /// Appends the values of `line`, in order and disjoint; of a long line those within the first [`MOST_BYTES`] bytes and
     /// [`MOST_TOKENS`] tokens. Allocates nothing once it has seen a line as long.
     pub fn label(&mut self, line: &[u8], spans: &mut Vec<Span>) {
+        self.infer(line);
+        self.candidates(|labeller, span, label, p| {
+            let score = labeller.calibrated(label, p);
+            if score >= labeller.thresholds[label] {
+                spans.push(Span { score: (score * 255.0) as u8, ..span });
+            }
+        });
+    }
+
+    /// Hands over all that might be a value, with the log odds of the model before any calibration: for measuring it.
+    pub fn odds(&mut self, line: &[u8], mut found: impl FnMut(Span, f32)) {
+        self.infer(line);
+        self.candidates(|_, span, _, p| found(span, log_odds(p)));
+    }
+
+    fn infer(&mut self, line: &[u8]) {
         self.features.see(line, &self.model.lexicon);
         let step = self.model.origin.step;
         self.lattice.scores.clear();
@@ -91,11 +107,10 @@ impl Labeller {
             self.lattice.scores.push(sum.map(|sum| sum as f32 * step));
         }
         self.lattice.infer(&self.model.transitions);
-        self.values(spans);
     }
 
-    /// Joins tokens that are rather a value than not.
-    fn values(&self, spans: &mut Vec<Span>) {
+    /// Joins tokens that are rather a value than not: the span, its label, and the mean probability of its tokens.
+    fn candidates(&self, mut found: impl FnMut(&Self, Span, usize, f32)) {
         let tokens = self.features.tokens();
         let marginals = &self.lattice.marginals;
         let mut i = 0;
@@ -109,33 +124,31 @@ impl Labeller {
             let mut label = best(&marginals[i]);
             while i < tokens.len() && 1.0 - marginals[i][0] >= TAIL {
                 // A value of another kind begins only where there is a gap.
-                let other = best(&marginals[i]);
-                if other != label && tokens[i].spaced {
+                if best(&marginals[i]) != label && tokens[i].spaced {
                     break;
                 }
                 mass.iter_mut().zip(&marginals[i]).for_each(|(mass, p)| *mass += p);
                 label = best(&mass);
                 i += 1;
             }
-            let score = self.calibrated(1.0 - mass[0] / (i - first) as f32);
-            if let Some(entity) = entity_of(label).filter(|_| score >= self.threshold) {
-                spans.push(Span {
-                    start: tokens[first].start,
-                    end: tokens[i - 1].end,
-                    entity,
-                    by: Finder::Labeller,
-                    score: (score * 255.0) as u8,
-                });
+            if let Some(entity) = entity_of(label) {
+                let (start, end) = (tokens[first].start, tokens[i - 1].end);
+                let span = Span { start, end, entity, by: Finder::Labeller, score: 0 };
+                found(self, span, label, 1.0 - mass[0] / (i - first) as f32);
             }
         }
     }
 
-    fn calibrated(&self, p: f32) -> f32 {
-        let (slope, offset) = self.model.origin.calibration;
-        let p = p.clamp(1e-6, 1.0 - 1e-6);
-        // ln is not the same on every machine to the last bit, which a score of eight bits does not show.
-        1.0 / (1.0 + exp(-(slope * (p / (1.0 - p)).ln() + offset)))
+    fn calibrated(&self, label: usize, p: f32) -> f32 {
+        let Reading { slope, offset, .. } = self.model.origin.labels[label];
+        1.0 / (1.0 + exp(-(slope * log_odds(p) + offset)))
     }
+}
+
+/// The logarithm of the odds; that of the standard library differs between machines by less than a score shows.
+fn log_odds(p: f32) -> f32 {
+    let p = p.clamp(1e-6, 1.0 - 1e-6);
+    (p / (1.0 - p)).ln()
 }
 
 /// The label of a value that is likeliest.

@@ -9,7 +9,7 @@ pub const ROWS: usize = 48 << 10;
 pub const MODEL_VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"curator\0";
-const HEADER: usize = 64;
+const HEADER: usize = 64 + LABELS * 12;
 const TRANSITIONS: usize = LABELS * LABELS * 2;
 /// Steps of a transition's weight in one.
 pub const TRANSITION_STEPS: f32 = 256.0;
@@ -55,10 +55,25 @@ pub struct Origin {
     pub generator: u64,
     /// Weight of one step in the table.
     pub step: f32,
-    /// Slope and offset from the log odds of the model to those that held on held-out lines.
-    pub calibration: (f32, f32),
-    /// From which calibrated probability a value is reported.
+    /// How the scores of each label are to be read; the first is not used.
+    pub labels: [Reading; LABELS],
+}
+
+/// How the scores of one label are to be read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// From the log odds of the model to those that held on held-out lines: the factor.
+    pub slope: f32,
+    /// What is added to them.
+    pub offset: f32,
+    /// From which probability a value is reported.
     pub threshold: f32,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { slope: 1.0, offset: 0.0, threshold: 0.5 }
+    }
 }
 
 /// A trained model.
@@ -111,15 +126,20 @@ impl Model {
         if word(60) != checksum(bytes) {
             return Err(ModelError::Checksum);
         }
+        let mut labels = [Reading::default(); LABELS];
+        for (i, label) in labels.iter_mut().enumerate() {
+            let at = 64 + i * 12;
+            *label = Reading {
+                slope: real(at, "slope", 0.01, 100.0)?,
+                offset: real(at + 4, "offset", -50.0, 50.0)?,
+                threshold: real(at + 8, "threshold", 0.0, 1.0)?,
+            };
+        }
         let origin = Origin {
             seed: long(32),
             generator: long(40),
             step: real(28, "step", 1e-6, 1.0)?,
-            calibration: (
-                real(48, "calibration slope", 0.01, 100.0)?,
-                real(52, "calibration offset", -50.0, 50.0)?,
-            ),
-            threshold: real(56, "threshold", 0.0, 1.0)?,
+            labels,
         };
         let (transitions, rest) = bytes[HEADER..].split_at(TRANSITIONS);
         let (names, rows) = rest.split_at(names);
@@ -163,8 +183,11 @@ impl Model {
         bytes.extend(origin.step.to_le_bytes());
         bytes.extend(origin.seed.to_le_bytes());
         bytes.extend(origin.generator.to_le_bytes());
-        for real in [origin.calibration.0, origin.calibration.1, origin.threshold, 0.0] {
-            bytes.extend(real.to_le_bytes());
+        bytes.extend([0; 16]);
+        for label in &origin.labels {
+            for real in [label.slope, label.offset, label.threshold] {
+                bytes.extend(real.to_le_bytes());
+            }
         }
         for weight in transitions.as_flattened() {
             bytes.extend(((weight * TRANSITION_STEPS).round() as i16).to_le_bytes());
@@ -201,7 +224,7 @@ mod tests {
 
     fn bytes() -> Vec<u8> {
         let origin =
-            Origin { seed: 7, generator: 9, step: 0.03, calibration: (1.0, 0.0), threshold: 0.5 };
+            Origin { seed: 7, generator: 9, step: 0.03, labels: [Reading::default(); LABELS] };
         Model::to_bytes(
             &origin,
             &[[0.5; LABELS]; LABELS],
@@ -234,7 +257,7 @@ mod tests {
             assert_eq!(Model::from_bytes(&bad).unwrap_err(), error);
         }
         let mut bad = good.clone();
-        bad[56..60].copy_from_slice(&f32::NAN.to_le_bytes());
+        bad[76 + 8..76 + 12].copy_from_slice(&f32::NAN.to_le_bytes());
         let sum = checksum(&bad);
         bad[60..64].copy_from_slice(&sum.to_le_bytes());
         assert_eq!(Model::from_bytes(&bad).unwrap_err(), ModelError::Range { field: "threshold" });

@@ -1,5 +1,6 @@
 //! Families that a model has not seen: every fold by a model of the others, and what that says about its scores.
 
+use gadget_curator::label::{LABELS, Reading, label_of};
 use gadget_curator::{Labeller, Span};
 
 use crate::generate::{Draw, FOLDS, Generator};
@@ -13,8 +14,8 @@ use crate::score::Tally;
 pub struct Example {
     /// The line.
     pub line: Line,
-    /// All candidates, uncalibrated.
-    pub found: Vec<Span>,
+    /// All candidates, with their log odds before calibration.
+    pub found: Vec<(Span, f32)>,
 }
 
 /// Lines per fold that are looked at.
@@ -30,27 +31,16 @@ pub fn held_out(generator: &Generator, seed: u64, lines: usize) -> Vec<Example> 
     for fold in 0..FOLDS {
         let training = Training { seed: seed + 1 + fold as u64, lines, draw: Draw::Without(fold) };
         let bytes = train(generator, &training).to_bytes();
-        let mut labeller =
-            Labeller::from_bytes(&bytes).expect("what was written can be read").with_threshold(0.0);
+        let mut labeller = Labeller::from_bytes(&bytes).expect("what was written can be read");
         let mut rng = Rng::new(seed ^ (0xfeed + fold as u64));
         for _ in 0..TESTED {
             let line = generator.line(&mut rng, Draw::Only(fold));
             let mut found = Vec::new();
-            labeller.label(&line.bytes, &mut found);
+            labeller.odds(&line.bytes, |span, odds| found.push((span, odds)));
             examples.push(Example { line, found });
         }
     }
     examples
-}
-
-/// The probability that a score stands for.
-#[must_use]
-pub fn probability(span: &Span) -> f64 {
-    (f64::from(span.score) + 0.5) / 256.0
-}
-
-fn logit(p: f64) -> f64 {
-    (p / (1.0 - p)).ln()
 }
 
 /// Whether it touches a value.
@@ -59,21 +49,20 @@ pub fn is_right(line: &Line, span: &Span) -> bool {
     line.gold.iter().any(|gold| gold.start < span.end as usize && (span.start as usize) < gold.end)
 }
 
-/// Slope and offset that make scores probabilities (Platt's scaling), by Newton's method.
-#[must_use]
-pub fn calibrate(examples: &[Example]) -> (f32, f32) {
-    let points: Vec<(f64, f64)> = examples
-        .iter()
-        .flat_map(|e| {
-            e.found.iter().map(|span| {
-                (logit(probability(span)), f64::from(u8::from(is_right(&e.line, span))))
-            })
-        })
-        .collect();
+/// Makes scores probabilities (Platt's scaling), by Newton's method; a step that does not help is halved.
+fn scaling(points: &[(f64, f64)]) -> (f64, f64) {
+    // A weak pull towards what the model says by itself.
+    let loss = |slope: f64, offset: f64| -> f64 {
+        let one = |(x, y): &(f64, f64)| {
+            let z = slope * x + offset;
+            z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z
+        };
+        points.iter().map(one).sum::<f64>() + (slope - 1.0).powi(2) + offset.powi(2)
+    };
     let (mut slope, mut offset) = (1.0_f64, 0.0_f64);
     for _ in 0..25 {
-        let (mut g, mut h) = ([0.0; 2], [1e-6, 0.0, 1e-6]);
-        for (x, y) in &points {
+        let (mut g, mut h) = ([2.0 * (slope - 1.0), 2.0 * offset], [2.0, 0.0, 2.0]);
+        for (x, y) in points {
             let p = 1.0 / (1.0 + (-(slope * x + offset)).exp());
             let (error, weight) = (p - y, p * (1.0 - p));
             g[0] += error * x;
@@ -83,58 +72,131 @@ pub fn calibrate(examples: &[Example]) -> (f32, f32) {
             h[2] += weight;
         }
         let determinant = h[0] * h[2] - h[1] * h[1];
-        slope -= (g[0] * h[2] - g[1] * h[1]) / determinant;
-        offset -= (g[1] * h[0] - g[0] * h[1]) / determinant;
+        let steps =
+            ((g[0] * h[2] - g[1] * h[1]) / determinant, (g[1] * h[0] - g[0] * h[1]) / determinant);
+        let now = loss(slope, offset);
+        let better = (0..20)
+            .map(|halvings| 0.5_f64.powi(halvings))
+            .map(|part| (slope - part * steps.0, offset - part * steps.1))
+            .find(|(slope, offset)| loss(*slope, *offset) < now);
+        match better {
+            Some(better) => (slope, offset) = better,
+            None => break,
+        }
     }
-    (slope.clamp(0.05, 20.0) as f32, offset.clamp(-20.0, 20.0) as f32)
+    (slope.clamp(0.05, 20.0), offset.clamp(-20.0, 20.0))
 }
 
-/// A score after calibration.
+/// How the scores of each label are to be read, by what came of them in held-out families.
 #[must_use]
-pub fn calibrated(span: &Span, (slope, offset): (f32, f32)) -> f64 {
-    1.0 / (1.0 + (-(f64::from(slope) * logit(probability(span)) + f64::from(offset))).exp())
+pub fn read_scores(examples: &[Example]) -> [Reading; LABELS] {
+    let mut points: [Vec<(f64, f64)>; LABELS] = Default::default();
+    for example in examples {
+        for (span, odds) in &example.found {
+            let right = f64::from(u8::from(is_right(&example.line, span)));
+            points[label_of(span.entity)].push((f64::from(*odds), right));
+        }
+    }
+    let mut readings = points.map(|points| {
+        let (slope, offset) = scaling(&points);
+        Reading { slope: slope as f32, offset: offset as f32, threshold: 0.5 }
+    });
+    choose_thresholds(examples, &mut readings);
+    readings
 }
 
-/// What is found from a calibrated score on, in the lines of one sort, or of all.
+/// Log odds after calibration.
+fn calibrated(reading: &Reading, odds: f32) -> f64 {
+    f64::from(reading.slope * odds + reading.offset)
+}
+
+fn probability(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
+}
+
+/// What is reported of an example.
+pub fn reported<'a>(
+    example: &'a Example,
+    readings: &'a [Reading; LABELS],
+) -> impl Iterator<Item = &'a Span> {
+    example.found.iter().filter_map(|(span, odds)| {
+        let reading = &readings[label_of(span.entity)];
+        (probability(calibrated(reading, *odds)) >= f64::from(reading.threshold)).then_some(span)
+    })
+}
+
+/// What is found in some of the lines.
 #[must_use]
 pub fn tally(
     examples: &[Example],
-    calibration: (f32, f32),
-    threshold: f64,
+    readings: &[Reading; LABELS],
     keep: impl Fn(&Line) -> bool,
 ) -> Tally {
     let mut total = Tally::default();
     for example in examples.iter().filter(|example| keep(&example.line)) {
         let gold: Vec<_> = example.line.gold.iter().map(|gold| gold.start..gold.end).collect();
-        let found: Vec<_> = example
-            .found
-            .iter()
-            .filter(|span| calibrated(span, calibration) >= threshold)
-            .map(Span::range)
-            .collect();
+        let found: Vec<_> = reported(example, readings).map(Span::range).collect();
         total += Tally::of(&example.line.bytes, &gold, &[], &found);
     }
     total
 }
 
-/// Of a thousand look-alike lines, and of ten thousand plain ones, the most with a false alarm that the threshold may allow.
+/// The shares of look-alike lines and of plain ones in which the thresholds may let a false alarm be.
 const ALLOWED: (f64, f64) = (0.01, 0.001);
+/// Thresholds that are tried: from even odds up to e^10 to one.
+const STEPS: usize = 100;
 
-/// The least threshold that keeps the false alarms of held-out families where they are wanted; at most 0.95.
-#[must_use]
-pub fn choose_threshold(examples: &[Example], calibration: (f32, f32)) -> f32 {
-    let fits = |threshold: f64| {
-        let alarms = |sort| {
-            tally(examples, calibration, threshold, |line| line.sort == sort)
-                .alarm_share()
-                .unwrap_or(0.0)
+/// The thresholds of the labels that lose the fewest values while false alarms stay where they are wanted: for a price of
+/// alarms each label has its own best threshold, and the lowest price that is high enough is taken.
+fn choose_thresholds(examples: &[Example], readings: &mut [Reading; LABELS]) {
+    // Per label and step of the score: values found, alarms in look-alike lines, alarms in plain ones.
+    let mut counts = [[[0.0_f64; 3]; STEPS]; LABELS];
+    let mut clean = [0.0_f64; 2];
+    for Example { line, found } in examples {
+        let kind = match line.sort {
+            Sort::Values => 0,
+            Sort::LookAlike => 1,
+            Sort::Plain => 2,
         };
-        alarms(Sort::LookAlike) <= ALLOWED.0 && alarms(Sort::Plain) <= ALLOWED.1
-    };
-    (30..95)
-        .map(|percent| f64::from(percent) / 100.0)
-        .find(|threshold| fits(*threshold))
-        .unwrap_or(0.95) as f32
+        if kind > 0 {
+            clean[kind - 1] += 1.0;
+        }
+        for (span, odds) in found {
+            let odds = calibrated(&readings[label_of(span.entity)], *odds);
+            if odds < 0.0 {
+                continue;
+            }
+            let step = ((odds * 10.0) as usize).min(STEPS - 1);
+            if kind > 0 || is_right(line, span) {
+                counts[label_of(span.entity)][step][kind] += 1.0;
+            }
+        }
+    }
+    let allowed = [ALLOWED.0 * clean[0], ALLOWED.1 * clean[1]];
+    let mut price = 1.0;
+    loop {
+        let mut alarms = [0.0; 2];
+        for (label, counts) in counts.iter().enumerate() {
+            // What reporting from this step on is worth, from the highest step down.
+            let (mut worth, mut best, mut at, mut sums, mut kept) =
+                (0.0, 0.0, STEPS, [0.0; 2], [0.0; 2]);
+            for step in (0..STEPS).rev() {
+                let [values, look_alikes, plain] = counts[step];
+                sums = [sums[0] + look_alikes, sums[1] + plain];
+                worth += values - price * (look_alikes / allowed[0] + plain / allowed[1]);
+                if worth >= best {
+                    (best, at, kept) = (worth, step, sums);
+                }
+            }
+            readings[label].threshold =
+                if at == STEPS { 1.0 } else { probability(at as f64 / 10.0) as f32 };
+            alarms = [alarms[0] + kept[0], alarms[1] + kept[1]];
+        }
+        if (alarms[0] <= allowed[0] && alarms[1] <= allowed[1]) || price > 1e7 {
+            return;
+        }
+        price *= 1.1;
+    }
 }
 
 /// Scores against what came of them.
@@ -148,13 +210,13 @@ pub struct Reliability {
 
 /// How far calibrated scores are from what came of them.
 #[must_use]
-pub fn reliability(examples: &[Example], calibration: (f32, f32)) -> Reliability {
+pub fn reliability(examples: &[Example], readings: &[Reading; LABELS]) -> Reliability {
     let mut result = Reliability::default();
     let mut count = 0;
     for example in examples {
-        for span in &example.found {
-            let (score, right) =
-                (calibrated(span, calibration), f64::from(u8::from(is_right(&example.line, span))));
+        for (span, odds) in &example.found {
+            let score = probability(calibrated(&readings[label_of(span.entity)], *odds));
+            let right = f64::from(u8::from(is_right(&example.line, span)));
             result.brier += (score - right).powi(2);
             count += 1;
             let bin = &mut result.bins[((score * 10.0) as usize).min(9)];

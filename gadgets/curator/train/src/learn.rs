@@ -1,7 +1,7 @@
 //! Trains the conditional random field: stochastic gradient with AdaGrad's step sizes, one line at a time.
 
 use gadget_curator::label::{
-    Features, LABELS, Lattice, Lexicon, Model, Origin, PerLabel, ROWS, TRANSITION_STEPS,
+    Features, LABELS, Lattice, Lexicon, Model, Origin, PerLabel, ROWS, Reading, TRANSITION_STEPS,
     Transitions, hash_word, label_of,
 };
 
@@ -166,8 +166,7 @@ pub fn train(generator: &Generator, training: &Training) -> Trained {
         seed: training.seed,
         generator: hash,
         step: STEP,
-        calibration: (1.0, 0.0),
-        threshold: 0.5,
+        labels: [Reading::default(); LABELS],
     };
     Trained { origin, transitions: weights.transitions, rows: weights.rows, given, surnames }
 }

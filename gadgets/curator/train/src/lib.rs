@@ -19,8 +19,7 @@ mod values;
 pub use corpus::{Labelled, Place, data, families, read};
 pub use generate::{Draw, FOLDS, Generator};
 pub use held_out::{
-    Example, Reliability, calibrate, calibrated, choose_threshold, held_out, is_right, probability,
-    reliability, tally,
+    Example, Reliability, held_out, is_right, read_scores, reliability, reported, tally,
 };
 pub use learn::{Trained, Training, labels, names, train};
 pub use line::{Gold, Line, Piece, Sort, Text};

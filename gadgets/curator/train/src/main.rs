@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use gadget_curator_train::{
-    Draw, Generator, Training, calibrate, choose_threshold, held_out, reliability, train,
-};
+use gadget_curator_train::{Draw, Generator, Training, held_out, read_scores, reliability, train};
 
 /// The seed of the shipped model.
 const SEED: u64 = 1;
@@ -28,11 +26,10 @@ fn write_model() -> anyhow::Result<()> {
     let generator = Generator::default();
     let examples = held_out(&generator, SEED, LINES / 2);
     let mut trained = train(&generator, &Training { seed: SEED, lines: LINES, draw: Draw::All });
-    trained.origin.calibration = calibrate(&examples);
-    trained.origin.threshold = choose_threshold(&examples, trained.origin.calibration);
+    trained.origin.labels = read_scores(&examples);
     println!(
         "Brier score on held-out families {:.4}",
-        reliability(&examples, trained.origin.calibration).brier
+        reliability(&examples, &trained.origin.labels).brier
     );
     let path = curator("src/label/model.bin");
     std::fs::write(&path, trained.to_bytes())

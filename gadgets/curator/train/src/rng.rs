@@ -22,7 +22,7 @@ impl Rng {
 
     /// Below `n`, which is not zero.
     pub fn below(&mut self, n: usize) -> usize {
-        (u128::from(self.next()) * n as u128 >> 64) as usize
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
     /// From `least` to `most`, both included.

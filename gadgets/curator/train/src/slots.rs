@@ -505,6 +505,12 @@ fn noise(slot: &str, rng: &mut Rng) -> Option<String> {
         "host" => host(rng),
         "domain" => v::domain(rng),
         "path" => path(rng),
+        "upath" => loop {
+            let path = path(rng);
+            if path.starts_with('/') {
+                break path;
+            }
+        },
         "ip" => v::ip(rng),
         "port" => rng.between(20, 65535).to_string(),
         "pid" => rng.between(1, 99999).to_string(),
