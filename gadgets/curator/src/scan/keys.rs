@@ -177,8 +177,7 @@ fn is_placeholder(value: &[u8]) -> bool {
     let value = value.trim_ascii();
     let same =
         value.iter().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#'));
-    same || value.starts_with(b"[") && value.ends_with(b"_REDACTED")
-        || value.starts_with(b"$")
+    same || value.starts_with(b"$")
         || [
             &b"null"[..],
             b"none",

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
+use super::text::LEFT;
 use crate::entity::Entity;
 
 const fn is_local(byte: u8) -> bool {
@@ -33,6 +34,11 @@ pub(super) fn encoded(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
 fn around(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
     let start = left(text, sign.start);
     let end = right(text, sign.end);
+    // `scheme://user:password@host` is none.
+    let left = &text[start.saturating_sub(LEFT)..start];
+    if left.last() == Some(&b':') && memchr::memmem::find(left, b"//").is_some() {
+        return;
+    }
     if start < sign.start && ends_in_a_domain(&text[sign.end..end]) {
         found.add(start..end, Entity::Email);
     }

@@ -16,6 +16,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::entity::Entity;
+use crate::redact::is_replacement;
 use crate::span::{Finder, Span};
 use words::{Sense, WORDS};
 
@@ -32,13 +33,15 @@ pub struct Scanner {
 
 /// What checks write to.
 struct Found<'a> {
+    text: &'a [u8],
     spans: &'a mut Vec<Span>,
     entities: u32,
 }
 
 impl Found<'_> {
     fn add(&mut self, range: Range<usize>, entity: Entity) {
-        if range.is_empty() || self.entities & bit(entity) == 0 {
+        let wanted = self.entities & bit(entity) != 0;
+        if range.is_empty() || !wanted || is_replacement(&self.text[range.clone()]) {
             return;
         }
         self.spans.push(Span {
@@ -98,7 +101,7 @@ impl Scanner {
     /// where there is no value.
     pub fn scan(&self, text: &[u8], spans: &mut Vec<Span>) {
         let from = spans.len();
-        let mut found = Found { spans, entities: self.entities };
+        let mut found = Found { text, spans, entities: self.entities };
         for hit in self.words.find_iter(text) {
             let word = hit.range();
             match WORDS[hit.pattern().as_usize()].1 {
@@ -122,7 +125,7 @@ impl Scanner {
 }
 
 /// Sorts, and of two that overlap keeps the longer one, grown by what the other has beyond.
-fn settle(spans: &mut Vec<Span>, from: usize) {
+pub(crate) fn settle(spans: &mut Vec<Span>, from: usize) {
     spans[from..].sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut kept = from;
     for at in from + 1..spans.len() {

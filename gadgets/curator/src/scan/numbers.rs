@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
-use super::text::{self, is_word};
+use super::text::{self, LEFT, is_word};
 use crate::entity::Entity;
 use crate::validate::{iban_length, is_card, is_iban, is_ssn};
 
@@ -42,28 +42,112 @@ const SLASH: u8 = 16;
 
 pub(super) fn all(text: &[u8], found: &mut Found<'_>) {
     let mut at = 0;
-    let end = text.len();
-    while at < end {
-        if !text[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        // Fewer than seven digits with nothing beside them are not looked at.
-        let after = run(text, at);
-        let first_before = text::before(text, at);
-        if first_before.is_some_and(is_word) || first_before == Some(b'_') {
-            // In a word: an account number, or nothing.
-            if after - at >= 2
-                && at >= 2
-                && let Some(end) = iban(text, at, found)
-            {
-                at = end;
+    // What is said of the numbers between here and the next letter: the words before them are the same.
+    let mut said = Said::default();
+    let mut ahead = digits(&text[..text.len().min(64)]);
+    for base in (0..text.len()).step_by(64) {
+        let here = ahead;
+        ahead = digits(text.get(base + 64..).map_or(&[], |rest| &rest[..rest.len().min(64)]));
+        let goes_on = text::before(text, base).is_some_and(|byte| byte.is_ascii_digit());
+        let mut starts = here & !(here << 1 | u64::from(goes_on));
+        while starts != 0 {
+            let bit = starts.trailing_zeros();
+            starts &= starts - 1;
+            let start = base + bit as usize;
+            if start < at {
                 continue;
             }
-            at = past_word(text, after);
-            continue;
+            let after = run(text, start);
+            let before = text::before(text, start);
+            if before.is_some_and(|byte| is_word(byte) || byte == b'_') {
+                // In a word: an account number, or nothing.
+                let account = after - start >= 2 && start >= 2;
+                let account = if account { iban(text, start, found) } else { None };
+                at = account.unwrap_or_else(|| past_word(text, after));
+                continue;
+            }
+            let window = (u128::from(ahead) << 64 | u128::from(here)) >> bit;
+            at = if (window as u32 & WINDOW).count_ones() < 7 {
+                after
+            } else if let Some(end) = plain(text, start, after) {
+                end
+            } else {
+                number(text, start, after, &mut said, found)
+            };
         }
-        at = number(text, at, after, found);
+    }
+}
+
+/// A number of seven digits or more, as people write it, has seven of them in so many bytes.
+const WINDOW: u32 = (1 << 20) - 1;
+
+/// The end of a date, `2015-07-29`, or of an address or a version, `10.0.0.1`: the numbers that lines have most of.
+fn plain(text: &[u8], at: usize, first: usize) -> Option<usize> {
+    match (first - at, text.get(first)?) {
+        (4, b'-' | b'/' | b'.') if matches!(text[at..at + 2], [b'1', b'9'] | [b'2', b'0']) => {
+            let rest = text.get(first + 1..first + 6)?;
+            let figures = [0, 1, 3, 4].iter().all(|nth| rest[*nth].is_ascii_digit());
+            let ends = !text.get(first + 6).is_some_and(u8::is_ascii_digit);
+            (figures && rest[2] == text[first] && ends).then_some(first + 6)
+        }
+        (1..=3, b'.') => {
+            let mut end = first;
+            for _ in 0..3 {
+                if text.get(end) != Some(&b'.') {
+                    return None;
+                }
+                let next = run(text, end + 1);
+                if !(1..=3).contains(&(next - end - 1)) {
+                    return None;
+                }
+                end = next;
+            }
+            let goes_on =
+                text.get(end) == Some(&b'.') && text.get(end + 1).is_some_and(u8::is_ascii_digit);
+            (!goes_on).then_some(end)
+        }
+        _ => None,
+    }
+}
+
+/// One bit for each of at most 64 bytes: set for a digit.
+fn digits(chunk: &[u8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let (words, rest) = chunk.as_chunks::<8>();
+    let mut bits = 0;
+    for (nth, word) in words.iter().enumerate() {
+        // A digit less `0` is below 10: adding 118 leaves its highest bit clear.
+        let word = u64::from_le_bytes(*word) ^ (0x30 * ONES);
+        let above = ((word & (0x7f * ONES)) + (0x76 * ONES)) | word;
+        let digits = (!above >> 7) & ONES;
+        // The eight lowest bits of the eight bytes, in one byte.
+        bits |= (digits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * nth);
+    }
+    for (nth, byte) in rest.iter().enumerate() {
+        bits |= u64::from(byte.is_ascii_digit()) << (8 * words.len() + nth);
+    }
+    bits
+}
+
+/// What the words before a number say, kept as long as no other word comes.
+#[derive(Default)]
+struct Said {
+    until: usize,
+    context: Option<Context>,
+}
+
+impl Said {
+    fn of(&mut self, text: &[u8], at: usize) -> Context {
+        match self.context {
+            Some(context) if at < self.until => context,
+            _ => {
+                let context = context(text, at);
+                let numbers = text[at..].iter().take(LEFT);
+                let count = numbers.take_while(|byte| !is_word(**byte) || byte.is_ascii_digit());
+                *self = Self { until: at + count.count(), context: Some(context) };
+                context
+            }
+        }
     }
 }
 
@@ -82,7 +166,7 @@ fn past_word(text: &[u8], mut at: usize) -> usize {
 }
 
 /// Looks at a number that begins at `at`, whose first group ends at `first`. Returns where to go on.
-fn number(text: &[u8], at: usize, first: usize, found: &mut Found<'_>) -> usize {
+fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Found<'_>) -> usize {
     let next = text.get(first).copied().unwrap_or(b'\n');
     if !matches!(next, b' ' | b'-' | b'.' | b'(' | b')' | b'/') {
         if is_word(next) || next == b'_' {
@@ -127,7 +211,7 @@ fn number(text: &[u8], at: usize, first: usize, found: &mut Found<'_>) -> usize 
         chain.range.end = to;
         // One separator, or `) `, or ` (`.
         let mut step = to;
-        let mut seen = 0;
+        let (mut seen, mut between) = (0, 0);
         while seen < 2 && step < text.len() {
             let bit = match text[step] {
                 b' ' => BLANK,
@@ -143,7 +227,7 @@ fn number(text: &[u8], at: usize, first: usize, found: &mut Found<'_>) -> usize 
             if seen == 1 && bit == BLANK && text[step - 1] == b' ' {
                 break;
             }
-            chain.separators |= bit;
+            between |= bit;
             step += 1;
             seen += 1;
         }
@@ -156,17 +240,17 @@ fn number(text: &[u8], at: usize, first: usize, found: &mut Found<'_>) -> usize 
         if text.get(to).is_some_and(|byte| is_word(*byte) || *byte == b'_' || *byte == b':') {
             break;
         }
+        chain.separators |= between;
     }
-    if chain.count >= 7 {
-        judge(text, &chain, found).unwrap_or(first.max(at + 1))
-    } else {
-        chain.range.end.max(first)
+    if chain.count < 7 {
+        return chain.range.end;
     }
+    judge(text, &chain, said, found).unwrap_or(first)
 }
 
 /// Says what a chain is, trying its beginnings too; where to go on if it is something.
-fn judge(text: &[u8], chain: &Chain, found: &mut Found<'_>) -> Option<usize> {
-    let context = context(text, chain.range.start);
+fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> Option<usize> {
+    let context = said.of(text, chain.range.start);
     let groups = &chain.groups[..chain.group_count];
     let mut used = chain.count;
     for count in (1..=groups.len()).rev() {
@@ -341,4 +425,20 @@ fn iban(text: &[u8], at: usize, found: &mut Found<'_>) -> Option<usize> {
         return Some(step);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_marked_one_by_one() {
+        let text: Vec<u8> = (0..=255).chain(*b"a1b22/0:9-").collect();
+        for chunk in text.chunks(64).chain(text[3..].chunks(61)) {
+            let marked = digits(chunk);
+            for (at, byte) in chunk.iter().enumerate() {
+                assert_eq!(marked >> at & 1 == 1, byte.is_ascii_digit(), "{byte} at {at}");
+            }
+        }
+    }
 }

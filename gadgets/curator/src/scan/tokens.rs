@@ -73,7 +73,7 @@ fn url(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
         .unwrap_or(rest.len());
     let Some(sign) = memchr::memrchr(b'@', &rest[..end]) else { return };
     let Some(colon) = memchr::memchr(b':', &rest[..sign]) else { return };
-    if colon + 1 < sign {
+    if rest[colon + 1..sign].iter().any(|byte| *byte != b'*') {
         let from = word.end + colon + 1;
         found.add(from..word.end + sign, Entity::Password);
     }
