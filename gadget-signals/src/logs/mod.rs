@@ -11,6 +11,7 @@ mod line;
 mod refine;
 mod services;
 mod stdin;
+mod syslog;
 mod tail;
 
 pub use channel::{Closed, LogChannel, LogSender, log_channel};
@@ -19,4 +20,5 @@ pub use container::{ContainerFormat, ContainerLine, container_file};
 pub use line::{Head, When, head, severity, written};
 pub use refine::{Encoding, Joining, Refine, RefineSettings};
 pub use stdin::LineReader;
+pub use syslog::{Syslog, SyslogBuilder, SyslogFrames, SyslogMessage, syslog_message};
 pub use tail::{Start, Tail, TailBuilder, TailStats};

@@ -15,6 +15,7 @@ use gadget_core::{Severity, Timestamp};
 
 use json::Members;
 pub use time::When;
+pub(crate) use time::at as time_at;
 
 /// How far a head can reach.
 const REACH: usize = 256;
@@ -58,7 +59,9 @@ pub fn written(line: &[u8], when: When) -> Option<Timestamp> {
 /// The head of `line`.
 #[must_use]
 pub fn head(line: &[u8], when: When) -> Head {
-    let (severity, start) = priority(line).unwrap_or((None, 0));
+    let priority = priority(line);
+    let start = priority.map_or(0, |(_, length)| length);
+    let severity = priority.map(|(severity, _)| severity);
     let head = Head { severity, written: None, message: start..line.len() };
     if line[start..].first() == Some(&b'{') {
         return members(line, start, head, when);
@@ -70,12 +73,12 @@ pub fn head(line: &[u8], when: When) -> Head {
     walk.head
 }
 
-/// The `<PRI>` of syslog.
-fn priority(line: &[u8]) -> Option<(Option<Severity>, usize)> {
+/// The severity of syslog's `<PRI>`, and how long that is.
+pub(crate) fn priority(line: &[u8]) -> Option<(Severity, usize)> {
     let rest = line.strip_prefix(b"<")?;
     let end = rest.iter().take(4).position(|&byte| byte == b'>')?;
     let priority = crate::text::digits(&rest[..end]).filter(|&priority| priority < 192)?;
-    Some((Some(level::of_priority(priority)), end + 2))
+    Some((level::of_priority(priority), end + 2))
 }
 
 /// The head of a line of JSON.

@@ -12,7 +12,7 @@ pub struct When {
 }
 
 /// A date and a time at the beginning of `text`, and how many bytes they take.
-pub(super) fn at(text: &[u8], when: When) -> Option<(Timestamp, usize)> {
+pub(crate) fn at(text: &[u8], when: When) -> Option<(Timestamp, usize)> {
     let mut scan = Scan { text, at: 0 };
     let digits = text.iter().take(11).take_while(|byte| byte.is_ascii_digit()).count();
     let moment = match (digits, text.get(digits)?) {
