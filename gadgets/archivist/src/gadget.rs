@@ -114,8 +114,9 @@ impl Archivist {
         }
     }
 
-    /// The end of what was left behind: it is complete, and sent as it is.
-    fn begin_left_behind(&mut self, plans: &mut Plans) {
+    /// The end of what was left behind is sent as it is, at once, for it is overwritten soon. What was logged since then is read
+    /// now, so it goes on.
+    fn begin_left_behind(&mut self, now: Timestamp, plans: &mut Plans) {
         let Some((first, last)) = self.left_behind.take() else { return };
         let before = self.settings.before.as_nanos() as u64;
         let from = Timestamp::from_nanos(last.as_nanos().saturating_sub(before)).max(first);
@@ -128,9 +129,8 @@ impl Archivist {
             evidence: Evidence::new(),
         };
         plans.record(said(trigger.cause.name(), &trigger.statement, &trigger));
-        let (number, triggers) = (0, vec![trigger]);
-        let incident = Incident { number, from, until: last, triggers, count: 1, goes_on: false };
-        self.wait(incident, plans);
+        let left = self.incidents.left_behind(from, trigger, now);
+        self.wait(left, plans);
     }
 }
 
@@ -150,7 +150,7 @@ impl Gadget for Archivist {
         if day != self.day {
             (self.day, self.flushed) = (day, 0);
         }
-        self.begin_left_behind(plans);
+        self.begin_left_behind(now, plans);
         for trigger in self.triggers.take(world) {
             self.begin(trigger, plans);
         }

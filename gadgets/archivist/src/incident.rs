@@ -104,6 +104,25 @@ impl Incidents {
         closed
     }
 
+    /// An incident of what an earlier life left behind, from `from` to the moment of its trigger: complete, and it goes on now.
+    pub(crate) fn left_behind(
+        &mut self,
+        from: Timestamp,
+        trigger: Trigger,
+        now: Timestamp,
+    ) -> Incident {
+        self.number += 1;
+        self.sent_until = trigger.at;
+        let triggers = vec![trigger.clone()];
+        let (number, until) = (self.number, trigger.at);
+        let sent = Incident { number, from, until, triggers, count: 1, goes_on: false };
+        // What was logged while nobody watched has been read only now.
+        let (from, until) = (now.max(trigger.at), now + self.after);
+        let triggers = vec![trigger];
+        self.open = Some(Incident { number, from, until, triggers, count: 1, goes_on: true });
+        sent
+    }
+
     /// The open incident, once all of it has been logged.
     pub(crate) fn complete(&mut self, now: Timestamp) -> Option<Incident> {
         let done = self.open.take_if(|open| open.until <= now)?;

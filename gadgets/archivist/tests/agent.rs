@@ -179,9 +179,21 @@ fn what_an_earlier_life_left_behind_is_sent_at_once() {
     let archivist = Archivist::builder().left_behind(secs(START - 50), secs(START - 5));
     let mut bench = Bench::new(archivist.build().unwrap(), permitted());
     bench.pass(2, None);
-    let applied = bench.actions.applied();
-    let from_until = |plan: &gadget_core::Plan| matches!(plan.step, Step::FlushLogs { from, until } if from == secs(START - 50) && until == secs(START - 5));
-    assert!(applied.len() == 1 && from_until(&applied[0]), "{applied:?}");
+    let spans = |bench: &Bench| -> Vec<(Timestamp, Timestamp)> {
+        let span = |plan: &gadget_core::Plan| match plan.step {
+            Step::FlushLogs { from, until } => (from, until),
+            ref other => panic!("{other}"),
+        };
+        bench.actions.applied().iter().map(span).collect()
+    };
+    let left = (secs(START - 50), secs(START - 5));
+    assert_eq!(spans(&bench), [left]);
+    bench.pass(40, None);
+    assert_eq!(
+        spans(&bench),
+        [left, (secs(START + 1), secs(START + 31))],
+        "and what is read since"
+    );
     assert!(bench.said("the agent was killed, 45 s of logs are still there"));
 }
 
