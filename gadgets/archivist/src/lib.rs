@@ -14,3 +14,7 @@ const NAME: &str = "archivist";
 
 /// The policy that the Archivist's own program acts by where no operator has given one: it may send logs, and do nothing else.
 pub const POLICY: &str = include_str!("../policy.toml");
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
