@@ -50,8 +50,6 @@ const DAY: u64 = 24 * 3600;
 pub struct LearnerSettings {
     /// Different values that make a rule. Default 3.
     pub sightings: usize,
-    /// The score from which a value that the slow path found is one. Default 128 of 255.
-    pub sure: u8,
     /// The most rules on trial. Default 64.
     pub on_trial: usize,
     /// The most adopted rules. Default 256.
@@ -68,7 +66,6 @@ impl Default for LearnerSettings {
     fn default() -> Self {
         Self {
             sightings: 3,
-            sure: 128,
             on_trial: 64,
             adopted: 256,
             a_day: 8,
@@ -106,8 +103,10 @@ pub struct Sight<'a> {
     pub at: Timestamp,
     /// What rules found that are built in.
     pub found: &'a [Span],
-    /// What the slow path found, the doubtful included; none if it was not asked.
+    /// What the slow path is sure of; none if it was not asked.
     pub labelled: Option<&'a [Span]>,
+    /// What it is in doubt of, which counts neither for nor against a rule.
+    pub doubtful: &'a [Span],
 }
 
 /// Learns rules, tries them, and says how they do.
@@ -203,12 +202,12 @@ impl Learner {
             self.judge(hit, sight);
         }
         if let Some(labelled) = sight.labelled {
-            if labelled.is_empty() && sight.found.is_empty() {
+            if labelled.is_empty() && sight.doubtful.is_empty() && sight.found.is_empty() {
                 self.stock.push(sight.line);
             }
             for span in labelled {
                 let known = sight.found.iter().chain(&hits).any(|other| overlap(span, other));
-                if span.score >= self.settings.sure && !known {
+                if !known {
                     self.missed(span, labelled, sight);
                 }
             }
@@ -222,19 +221,18 @@ impl Learner {
         let Some(rule) = self.rules.get_mut(&id) else { return };
         rule.tally.hits += 1;
         let Some(labelled) = sight.labelled else { return };
-        let sure = labelled.iter().filter(|span| overlap(hit, span)).map(|span| span.score).max();
-        match sure {
-            Some(score) if score >= self.settings.sure => {
+        let among = |spans: &[Span]| spans.iter().any(|span| overlap(hit, span));
+        let others = among(sight.found) || among(sight.doubtful);
+        match among(labelled) {
+            true => {
                 rule.tally.agreed += 1;
                 rule.expires = rule.expires.max(sight.at + LIFETIME);
                 rule.add_service(sight.service);
             }
-            // In doubt it counts for neither.
-            Some(_) => {}
-            None if sight.found.iter().any(|span| overlap(hit, span)) => {}
+            false if others => {}
             // What another service logs is no ground to end it where it was confirmed: it does not reach there.
-            None if !rule.reaches(sight.service) => {}
-            None => {
+            false if !rule.reaches(sight.service) => {}
+            false => {
                 rule.tally.disagreed += 1;
                 if labelled.is_empty() && sight.found.is_empty() {
                     rule.tally.lookalikes += 1;

@@ -1,0 +1,7 @@
+//! The Curator as a program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    curator_program::main()
+}

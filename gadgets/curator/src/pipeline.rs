@@ -1,0 +1,248 @@
+//! One log path: lines in, redacted lines out; the slow path within its budget, the learner and the report beside it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gadget_core::{
+    LogBatch, LogFlags, LogMeta, LogSource, LogSources, RuleReport, RuleStates, SourceId, Timestamp,
+};
+use gadget_template::shape_of;
+
+use crate::entity::Entity;
+use crate::label::{Labeller, Triage, TriageSettings, Wanted};
+use crate::learn::{Learner, LearnerSettings, RuleBook, Sight};
+use crate::redact::{Replaced, Style};
+use crate::report::{Found, LeakReport};
+use crate::scan::{Scanner, settle};
+use crate::span::Span;
+use crate::suspicion::Suspicion;
+
+/// From which probability a value in doubt is told to the learner, which then counts it neither for nor against a rule.
+const DOUBT: f32 = 0.2;
+
+/// What a pipeline does.
+#[derive(Clone, Debug, Default)]
+pub struct PipelineSettings {
+    /// How values are redacted.
+    pub style: Style,
+    /// What the slow path may cost.
+    pub triage: TriageSettings,
+    /// What may be learned.
+    pub learner: LearnerSettings,
+}
+
+/// What a pipeline has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PipelineCounts {
+    /// Lines.
+    pub lines: u64,
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Lines that were redacted.
+    pub redacted: u64,
+    /// Values hidden that rules found which are built in...
+    pub by_rules: u64,
+    /// ...that learned rules found...
+    pub by_learned: u64,
+    /// ...and that the slow path alone found.
+    pub by_labeller: u64,
+    /// Lines that the slow path was asked about.
+    pub asked: u64,
+    /// Lines that it should have been asked about, had the budget allowed it.
+    pub over_budget: u64,
+}
+
+/// Redacts batches of lines. One per thread; holds no text of a line but those clean ones that new rules are tried on.
+pub struct Pipeline {
+    scanner: Scanner,
+    labeller: Labeller,
+    /// The scores from which the slow path is believed, by kind.
+    sure: Vec<u8>,
+    triage: Triage,
+    suspicion: Suspicion,
+    learner: Learner,
+    report: LeakReport,
+    sources: LogSources,
+    style: Style,
+    /// The source of the last line, as most lines are from the one that the line before was.
+    source: (SourceId, Arc<LogSource>),
+    /// What rules found in all lines of a batch, and in one.
+    block: Vec<Span>,
+    found: Vec<Span>,
+    labelled: Vec<Span>,
+    doubtful: Vec<Span>,
+    all: Vec<Span>,
+    line: Vec<u8>,
+    replaced: Vec<Replaced>,
+    counts: PipelineCounts,
+}
+
+impl Pipeline {
+    /// With `scanner` for the fast path and `labeller` for the slow one. It goes on with the rules of `book`, whose states are in `states`
+    /// from then on.
+    #[must_use]
+    pub fn new(
+        settings: PipelineSettings,
+        scanner: Scanner,
+        labeller: Labeller,
+        (states, book): (RuleStates, RuleBook),
+        sources: LogSources,
+    ) -> Self {
+        let score = |entity: &Entity| (labeller.threshold(*entity) * 255.0) as u8;
+        Self {
+            scanner,
+            sure: Entity::ALL.iter().map(score).collect(),
+            labeller: labeller.with_threshold(DOUBT),
+            triage: Triage::new(settings.triage),
+            suspicion: Suspicion::default(),
+            learner: Learner::new(settings.learner, states, book),
+            report: LeakReport::default(),
+            source: (SourceId::OTHER, sources.get(SourceId::OTHER)),
+            sources,
+            style: settings.style,
+            block: Vec::new(),
+            found: Vec::new(),
+            labelled: Vec::new(),
+            doubtful: Vec::new(),
+            all: Vec::new(),
+            line: Vec::new(),
+            replaced: Vec::new(),
+            counts: PipelineCounts::default(),
+        }
+    }
+
+    /// Appends the lines of `batch` to `out`, redacted. Allocates nothing for lines without a value once its buffers have grown.
+    pub fn redact(&mut self, batch: &LogBatch, out: &mut LogBatch) {
+        self.learner.sync();
+        out.lost += batch.lost;
+        // All lines at once, for a value may go over several of them, as private keys do.
+        self.block.clear();
+        self.scanner.scan(batch.block(), &mut self.block);
+        let mut next = 0;
+        for line in batch.lines() {
+            let range = LogBatch::range(line);
+            let (from, to) = (range.start as u32, range.end as u32);
+            self.found.clear();
+            while let Some(span) = self.block.get(next).filter(|span| span.start < to) {
+                let (start, end) =
+                    (span.start.max(from) - from, span.end.min(to).saturating_sub(from));
+                if start < end {
+                    self.found.push(Span { start, end, ..*span });
+                }
+                if span.end > to {
+                    break;
+                }
+                next += 1;
+            }
+            self.one(&line.meta, batch.text(line), out);
+        }
+    }
+
+    /// One line, with what rules found in it.
+    fn one(&mut self, meta: &LogMeta, text: &[u8], out: &mut LogBatch) {
+        self.counts.lines += 1;
+        self.counts.bytes += text.len() as u64;
+        if self.source.0 != meta.source {
+            self.source = (meta.source, self.sources.get(meta.source));
+        }
+        self.all.clone_from(&self.found);
+        let service = Arc::clone(&self.source.1.service);
+        let tried = self.learner.scan(text, &service, &mut self.all);
+        self.counts.by_rules += self.found.len() as u64;
+        self.counts.by_learned += (self.all.len() - self.found.len()) as u64;
+        let suspicion = if tried { u8::MAX } else { self.suspicion.of(text) };
+        let asked = self.triage.line(shape_of(text), suspicion);
+        self.counts.over_budget += u64::from(asked == Wanted::OverBudget);
+        let asked = asked == Wanted::Yes;
+        if asked {
+            self.ask(text);
+        }
+        if asked || tried {
+            self.learner.saw(&Sight {
+                line: text,
+                service: &service,
+                at: meta.at,
+                found: &self.found,
+                labelled: asked.then_some(&*self.labelled),
+                doubtful: &self.doubtful,
+            });
+        }
+        if self.all.is_empty() {
+            out.push(*meta, text);
+            return;
+        }
+        settle(&mut self.all, 0);
+        self.line.clear();
+        self.replaced.clear();
+        self.style.redact(text, &self.all, &mut self.line, &mut self.replaced);
+        let flags = meta.flags.with(LogFlags::REDACTED);
+        out.push(LogMeta { flags, ..*meta }, &self.line);
+        self.counts.redacted += 1;
+        self.tell(meta);
+    }
+
+    /// Asks the slow path. What it is sure of is hidden.
+    fn ask(&mut self, text: &[u8]) {
+        self.counts.asked += 1;
+        self.labelled.clear();
+        self.labeller.label(text, &mut self.labelled);
+        let sure = &self.sure;
+        let doubtful = |span: &Span| span.score < sure[span.entity as usize];
+        self.doubtful.clear();
+        self.doubtful.extend(self.labelled.iter().filter(|span| doubtful(span)));
+        self.labelled.retain(|span| !doubtful(span));
+        for span in &self.labelled {
+            let known =
+                self.all.iter().any(|other| other.start < span.end && span.start < other.end);
+            self.counts.by_labeller += u64::from(!known);
+            self.all.push(*span);
+        }
+    }
+
+    /// Tells the report what was hidden in the line.
+    fn tell(&mut self, meta: &LogMeta) {
+        let shape = shape_of(&self.line);
+        for &entity in Entity::ALL {
+            let values = self.replaced.iter().filter(|it| it.entity == entity).count() as u64;
+            if values > 0 {
+                let (source, at, redacted) = (meta.source, meta.at, &*self.line);
+                self.report
+                    .add(Found { source, at, redacted, shape, entity, values }, &self.sources);
+            }
+        }
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub const fn counts(&self) -> PipelineCounts {
+        self.counts
+    }
+
+    /// Who leaks what.
+    pub fn report(&mut self) -> &mut LeakReport {
+        &mut self.report
+    }
+
+    /// What is learned.
+    #[must_use]
+    pub const fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// How each learned rule does, for the control plane.
+    pub fn rule_reports(&mut self, now: Timestamp) -> Vec<RuleReport> {
+        self.learner.reports(now)
+    }
+
+    /// The rules as they are to be kept, if something about them has changed since this was last asked.
+    pub fn unsaved(&mut self) -> Option<RuleBook> {
+        self.learner.sync();
+        self.learner.unsaved()
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
