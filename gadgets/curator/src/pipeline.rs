@@ -73,6 +73,7 @@ pub struct Pipeline {
     doubtful: Vec<Span>,
     all: Vec<Span>,
     line: Vec<u8>,
+    masked: Vec<u8>,
     replaced: Vec<Replaced>,
     counts: PipelineCounts,
 }
@@ -106,6 +107,7 @@ impl Pipeline {
             doubtful: Vec::new(),
             all: Vec::new(),
             line: Vec::new(),
+            masked: Vec::new(),
             replaced: Vec::new(),
             counts: PipelineCounts::default(),
         }
@@ -199,15 +201,25 @@ impl Pipeline {
         }
     }
 
-    /// Tells the report what was hidden in the line.
+    /// Tells the report what was hidden in the line, with nothing of it but its kind.
     fn tell(&mut self, meta: &LogMeta) {
-        let shape = shape_of(&self.line);
+        self.masked.clear();
+        let mut done = 0;
+        for it in &self.replaced {
+            self.masked.extend_from_slice(&self.line[done..it.to.start as usize]);
+            self.masked.extend_from_slice(b"[");
+            self.masked.extend_from_slice(it.entity.label().as_bytes());
+            self.masked.extend_from_slice(b"_REDACTED]");
+            done = it.to.end as usize;
+        }
+        self.masked.extend_from_slice(&self.line[done..]);
+        let shape = shape_of(&self.masked);
         for &entity in Entity::ALL {
             let values = self.replaced.iter().filter(|it| it.entity == entity).count() as u64;
             if values > 0 {
-                let (source, at, redacted) = (meta.source, meta.at, &*self.line);
-                self.report
-                    .add(Found { source, at, redacted, shape, entity, values }, &self.sources);
+                let (source, at, redacted) = (meta.source, meta.at, &*self.masked);
+                let found = Found { source, at, redacted, shape, entity, values };
+                self.report.add(found, &self.sources);
             }
         }
     }

@@ -16,6 +16,8 @@ pub(crate) use mask::template;
 
 /// The most leaks that are told apart.
 pub const MOST_LEAKS: usize = 4096;
+/// The most shapes of lines that are remembered, of which several may be one template.
+const MOST_PLACES: usize = 4 * MOST_LEAKS;
 
 /// What is leaked, by whom, in what kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,9 +55,9 @@ pub struct Found<'a> {
     pub source: SourceId,
     /// When it was read.
     pub at: Timestamp,
-    /// The line after redaction.
+    /// The line with each value replaced by its kind.
     pub redacted: &'a [u8],
-    /// The shape of the redacted line.
+    /// The shape of that.
     pub shape: u64,
     /// What was found.
     pub entity: Entity,
@@ -67,6 +69,7 @@ pub struct Found<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct LeakReport {
     places: HashMap<Place, u32>,
+    by_template: HashMap<(SourceId, Entity, Box<str>), u32>,
     leaks: Vec<Leak>,
     /// Values of leaks that are not told apart.
     other: u64,
@@ -75,33 +78,59 @@ pub struct LeakReport {
 }
 
 impl LeakReport {
-    /// Counts. Allocates for a leak that is new alone.
+    /// Counts. Allocates for a line of a new shape alone.
     pub fn add(&mut self, found: Found<'_>, sources: &LogSources) {
         let Found { source, at, redacted, shape, entity, values } = found;
         let place = Place { source, shape, entity };
-        if let Some(&known) = self.places.get(&place) {
-            if let Some(leak) = self.leaks.get_mut(known as usize) {
+        let known = match self.places.get(&place) {
+            Some(&known) => Some(known),
+            None => self.place(place, redacted, at, sources),
+        };
+        match known.and_then(|known| self.leaks.get_mut(known as usize)) {
+            Some(leak) => {
                 leak.values += values;
                 leak.last = leak.last.max(at);
             }
-            return;
+            None => self.other += values,
         }
-        if self.leaks.len() >= MOST_LEAKS {
-            self.other += values;
-            return;
+    }
+
+    /// The leak that lines of a shape not seen before are of; none if there are too many.
+    fn place(
+        &mut self,
+        place: Place,
+        redacted: &[u8],
+        at: Timestamp,
+        sources: &LogSources,
+    ) -> Option<u32> {
+        if self.places.len() >= MOST_PLACES {
+            return None;
         }
-        let from = sources.get(source);
-        self.places.insert(place, self.leaks.len() as u32);
-        self.leaks.push(Leak {
-            service: Arc::clone(&from.service),
-            origin: Arc::clone(&from.origin),
-            logger: head::logger(redacted).map(Into::into),
-            entity,
-            template: template(redacted).into(),
-            values,
-            first: at,
-            last: at,
-        });
+        let Place { source, entity, .. } = place;
+        let template: Box<str> = template(redacted).into();
+        let same = (source, entity, template.clone());
+        let leak = match self.by_template.get(&same) {
+            Some(&leak) => leak,
+            None if self.leaks.len() >= MOST_LEAKS => return None,
+            None => {
+                let leak = self.leaks.len() as u32;
+                let from = sources.get(source);
+                self.leaks.push(Leak {
+                    service: Arc::clone(&from.service),
+                    origin: Arc::clone(&from.origin),
+                    logger: head::logger(redacted).map(Into::into),
+                    entity,
+                    template,
+                    values: 0,
+                    first: at,
+                    last: at,
+                });
+                self.by_template.insert(same, leak);
+                leak
+            }
+        };
+        self.places.insert(place, leak);
+        Some(leak)
     }
 
     /// Every leak, in the order they were found.
@@ -192,8 +221,11 @@ mod tests {
     fn leaks_beyond_the_bound_are_one_sum() {
         let (mut report, sources) = (LeakReport::default(), LogSources::default());
         let source = SourceId::OTHER;
-        let (at, redacted, entity) = (Timestamp::EPOCH, b"x".as_slice(), Entity::Email);
+        let (at, entity) = (Timestamp::EPOCH, Entity::Email);
         for shape in 0..MOST_LEAKS as u64 + 3 {
+            let letter = |shift: u64| char::from(b'a' + (shape >> shift & 15) as u8);
+            let redacted: String = [12, 8, 4, 0].map(letter).into_iter().collect();
+            let redacted = redacted.as_bytes();
             report.add(Found { source, at, redacted, shape, entity, values: 2 }, &sources);
         }
         assert_eq!((report.leaks().len(), report.other()), (MOST_LEAKS, 6));

@@ -92,7 +92,10 @@ mod tests {
             container: None,
         });
         for shape in 0..60 {
-            let redacted = b"INFO ab.Pay - ssn [SSN_REDACTED]".as_slice();
+            let (tens, ones) = (b'a' + shape as u8 / 10, b'a' + shape as u8 % 10);
+            let place = [tens, ones].map(char::from);
+            let redacted = format!("INFO ab.Pay - {}{} [SSN_REDACTED]", place[0], place[1]);
+            let redacted = redacted.as_bytes();
             let at = Timestamp::from_secs(shape);
             report.add(
                 Found { source, at, redacted, shape, entity: Entity::Ssn, values: 1 + shape },
@@ -102,11 +105,11 @@ mod tests {
         let text = report.to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "  values  leaks  service  logger  line");
-        assert_eq!(lines[1], "      60  ssn    api      ab.Pay  INFO ab.Pay - ssn [SSN_REDACTED]");
+        assert_eq!(lines[1], "      60  ssn    api      ab.Pay  INFO ab.Pay - fj [SSN_REDACTED]");
         assert_eq!(lines.len(), 1 + SHOWN + 1);
         assert_eq!(lines[51], "      55  in 10 other places");
         let first = report.leaks()[0].to_string();
-        assert_eq!(first, "ssn in api (api.log), logger ab.Pay: INFO ab.Pay - ssn [SSN_REDACTED]");
+        assert_eq!(first, "ssn in api (api.log), logger ab.Pay: INFO ab.Pay - aa [SSN_REDACTED]");
         let json = report.to_json();
         assert_eq!(json["leaks"][3]["entity"], "ssn");
         assert_eq!(json["leaks"].as_array().map(Vec::len), Some(60));
