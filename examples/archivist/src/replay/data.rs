@@ -57,3 +57,61 @@ pub(crate) fn load(data: &Path) -> anyhow::Result<Vec<Stream>> {
         })
         .collect()
 }
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As they were recorded: time, severity, logger, ids of the trace and of the span, message.
+    Recorded,
+    /// An object of JSON with the same parts.
+    Json,
+    /// As a program writes to syslog: no severity, no ids.
+    Syslog,
+}
+
+impl Format {
+    pub(crate) const ALL: [Self; 3] = [Self::Recorded, Self::Json, Self::Syslog];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Recorded => "as recorded",
+            Self::Json => "JSON",
+            Self::Syslog => "syslog, without severity",
+        }
+    }
+
+    /// The line in this format; one that has not the usual parts stays as it is.
+    fn write(self, line: &Line) -> String {
+        let mut parts = line.line.split_ascii_whitespace();
+        let mut next = || parts.next().unwrap_or_default();
+        let (time, severity, logger) = (next(), next(), next());
+        let (trace, span) = ((next(), next()).1, (next(), next()).1);
+        let message = line.line.split_once(span).map_or("", |(_, message)| message.trim_start());
+        match self {
+            Self::Json if !span.is_empty() => serde_json::json!({
+                "time": format!("2023-01-29T{time}Z"),
+                "level": severity,
+                "logger": logger,
+                "trace_id": trace,
+                "span_id": span,
+                "message": message,
+            })
+            .to_string(),
+            Self::Syslog if !span.is_empty() => {
+                let (service, time) = (&line.service, time.get(..8).unwrap_or(time));
+                format!("Jan 29 {time} host-3 {service}[812]: {logger}: {message}")
+            }
+            _ => line.line.clone(),
+        }
+    }
+
+    /// The streams with all lines in this format.
+    pub(crate) fn of(self, streams: &[Stream]) -> Vec<Stream> {
+        let written = |line: &Line| Line { line: self.write(line), ..line.clone() };
+        let all = |stream: &Stream| Stream {
+            entry: stream.entry.clone(),
+            lines: stream.lines.iter().map(written).collect(),
+        };
+        streams.iter().map(all).collect()
+    }
+}

@@ -11,7 +11,7 @@ use gadget_archivist::{Cause, LogWatch, Settings, Trigger, Triggers};
 use gadget_core::{HostFacts, LogFlags, LogMeta, Severity, SourceId, Timestamp, World};
 use gadget_signals::logs::severity;
 
-use data::{Line, Stream};
+use data::{Format, Line, Stream};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -314,6 +314,22 @@ pub(crate) fn report(data: &Path) -> anyhow::Result<String> {
     for ((severity, elsewhere), (count, found)) in taken_out(&streams, &settings) {
         let elsewhere = if elsewhere { "yes" } else { "no" };
         writeln!(out, "| {severity} | {elsewhere} | {count} | {found} |")?;
+    }
+    out.push_str(
+        "\nWith the lines written in another format:\n\n\
+         | format | found of those that log | false triggers, online |\n|---|---:|---:|\n",
+    );
+    for format in Format::ALL {
+        let outcome = replay(&format.of(&streams), &settings);
+        writeln!(
+            out,
+            "| {} | {} of {} | {}, {} |",
+            format.name(),
+            outcome.found(),
+            outcome.loud(),
+            outcome.alarms(),
+            outcome.online.len(),
+        )?;
     }
     out.push_str(
         "\nAll of it with other settings:\n\n| points | learning | repeats | found of those that log | false triggers, online |\n\
