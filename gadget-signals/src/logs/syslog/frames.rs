@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn counted_and_ended_messages_may_be_in_one_stream() {
-        let text = b"<13>one\n7 <13>a\nb\0\n\n12 <13>two\nmore<13>th\03 <1" as &[u8];
+        let text = b"<13>one\n7 <13>a\nb\0\n\n12 <13>two\nmore<13>th\x003 <1" as &[u8];
         let found = frames(100, &mut std::iter::once(text));
         let texts: Vec<_> = found.iter().map(|(text, _)| text.as_str()).collect();
         assert_eq!(texts, ["<13>one", "<13>a\nb", "<13>two\nmore", "<13>th", "<1"]);
