@@ -1,8 +1,7 @@
 //! The files beside a log file: which are its rotated generations.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirEntryExt;
@@ -28,13 +27,15 @@ impl Folder {
         Self(names)
     }
 
-    /// The files that look like rotated generations of `name`.
-    pub(super) fn rotated<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = (&'a OsStr, u64)> {
+    /// The files that look like rotated generations of `name`, each with what tells their order.
+    pub(super) fn rotated<'a>(
+        &'a self,
+        name: &'a [u8],
+    ) -> impl Iterator<Item = (&'a OsStr, Suffix)> {
         let stem = stem(name);
         let from = self.0.partition_point(|(own, _)| own.as_slice() < stem);
         let own = self.0[from..].iter().take_while(move |(own, _)| own.starts_with(stem));
-        own.filter(|(own, _)| is_rotated(name, own))
-            .map(|(own, ino)| (OsStr::from_bytes(own), *ino))
+        own.filter_map(move |(own, _)| Some((OsStr::from_bytes(own), suffix(name, own)?)))
     }
 
     /// What an inode is called here.
@@ -61,22 +62,30 @@ fn stem(name: &[u8]) -> &[u8] {
     }
 }
 
-/// True if `other` is what rotation makes of `name`: `app.log.1`, `app.log-20261127`, `app-2026-11-27T10.log`, `app.1.log`,
-/// `app.log.old`.
-fn is_rotated(name: &[u8], other: &[u8]) -> bool {
+/// What tells the order of generations of the same time: dates rise, and of numbers 1 is the newest.
+pub(super) type Suffix = i128;
+
+/// The order of `other`, if its name is what rotation makes of `name`: `app.log.1`, `app.log-20261127`, `app-2026-11-27T10.log`,
+/// `app.1.log`, `app.log.old`.
+fn suffix(name: &[u8], other: &[u8]) -> Option<Suffix> {
     if PACKED.iter().any(|end| other.ends_with(end)) {
-        return false;
+        return None;
     }
     let stem = stem(name);
     let between = |rest: &[u8]| match rest {
-        [b'.' | b'-' | b'_', rest @ ..] => is_suffix(rest),
-        _ => false,
+        [b'.' | b'-' | b'_', rest @ ..] if is_suffix(rest) => {
+            let digits = rest.iter().filter(|byte| byte.is_ascii_digit()).take(30);
+            let (count, number) = digits.fold((0, 0), |(count, number), digit| {
+                (count + 1, 10 * number + i128::from(digit - b'0'))
+            });
+            Some(if count < 8 { -number } else { number })
+        }
+        _ => None,
     };
-    other.strip_prefix(name).is_some_and(between)
-        || other
-            .strip_prefix(stem)
-            .and_then(|rest| rest.strip_suffix(&name[stem.len()..]))
-            .is_some_and(between)
+    other.strip_prefix(name).and_then(between).or_else(|| {
+        let rest = other.strip_prefix(stem)?.strip_suffix(&name[stem.len()..])?;
+        between(rest)
+    })
 }
 
 /// True if this is what rotation puts to a name: a number, a date and time, or a word of [`OLD`].
@@ -105,16 +114,10 @@ pub(super) fn looks_rotated(path: &Path) -> bool {
         || end.is_some_and(|point| is_suffix(&name[point + 1..]) && name[..point].contains(&b'.'))
 }
 
-/// The order of generations, the oldest first: by when they were last written, and of the same moment by number, of which 1 is the
-/// newest.
-pub(super) fn age(written: i64, name: &OsStr) -> (i64, Reverse<u64>, OsString) {
-    let digits = name.as_bytes().rsplit(|byte| !byte.is_ascii_digit()).find(|run| !run.is_empty());
-    let number = digits.and_then(|run| str::from_utf8(run).ok()?.parse().ok()).unwrap_or(0);
-    (written, Reverse(number), name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -130,7 +133,7 @@ mod tests {
             "app-2026-11-27T10-00-00.000.log",
             "app_1.log",
         ] {
-            assert!(is_rotated(b"app.log", name.as_bytes()), "{name}");
+            assert!(suffix(b"app.log", name.as_bytes()).is_some(), "{name}");
         }
         for name in [
             "app.log",
@@ -144,11 +147,10 @@ mod tests {
             "app.log.",
             "app.log.1.tmp",
         ] {
-            assert!(!is_rotated(b"app.log", name.as_bytes()), "{name}");
+            assert!(suffix(b"app.log", name.as_bytes()).is_none(), "{name}");
         }
-        assert!(
-            is_rotated(b"syslog", b"syslog.1") && is_rotated(b"0.log", b"0.log.20261127-101010")
-        );
+        assert!(suffix(b"syslog", b"syslog.1").is_some());
+        assert!(suffix(b"0.log", b"0.log.20261127-101010").is_some());
     }
 
     #[test]
@@ -169,25 +171,26 @@ mod tests {
     }
 
     #[test]
-    fn generations_of_one_moment_are_in_the_order_of_their_numbers() {
-        let mut names =
-            ["app.log.1", "app.log.10", "app.log.2"].map(|name| age(5, OsStr::new(name)));
-        names.sort();
-        let names = names.map(|(.., name)| name);
-        assert_eq!(names, ["app.log.10", "app.log.2", "app.log.1"]);
+    fn dates_rise_and_numbers_fall() {
+        let order = |name: &str| suffix(b"app2.log", name.as_bytes()).unwrap();
+        assert!(
+            order("app2.log.10") < order("app2.log.2") && order("app2.log.2") < order("app2.log.1")
+        );
+        assert!(order("app2.log-20261127") < order("app2.log-20261128"));
+        assert!(order("app2-2026-11-27T10-00.log") < order("app2-2026-11-27T10-01.log"));
     }
 
     #[test]
     fn a_folder_lists_the_generations_of_one_file() {
-        let folder = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
         for name in ["app.log", "app.log.1", "app.log.2", "app.log.2.gz", "db.log.1"] {
-            fs::write(folder.path().join(name), "").unwrap();
+            fs::write(root.path().join(name), "").unwrap();
         }
-        let folder = Folder::read(folder.path());
+        let folder = Folder::read(root.path());
         let names: Vec<_> = folder.rotated(b"app.log").map(|(name, _)| name).collect();
         assert_eq!(names, ["app.log.1", "app.log.2"]);
         assert!(bases(b"syslog-1.2").eq([b"syslog".as_slice(), b"syslog-1"]));
-        let (_, ino) = folder.rotated(b"db.log").next().unwrap();
+        let ino = fs::metadata(root.path().join("db.log.1")).unwrap().ino();
         assert_eq!(folder.name_of(ino).unwrap(), "db.log.1");
     }
 }

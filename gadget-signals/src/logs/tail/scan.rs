@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gadget_core::{Clock as _, SourceId};
+use rustix::fd::AsFd as _;
 
 use super::folder::{Folders, bases, looks_rotated};
 use super::generation::{Generation, Stat, open};
@@ -21,6 +22,15 @@ use crate::logs::checkpoint::Checkpoint;
 const SCANS_APART: Duration = Duration::from_millis(10);
 /// How much older than the clock says the time of a file may be: the kernel's ticks are coarse.
 const TICK: i64 = 20_000_000;
+
+/// Who follows an inode.
+#[derive(Clone, Copy)]
+struct Held {
+    by: usize,
+    finished: bool,
+    /// Nothing keeps the inode from being given to another file.
+    closed: Option<Position>,
+}
 
 impl Tail {
     /// Takes over what a checkpoint says.
@@ -144,27 +154,33 @@ impl Tail {
                     continue;
                 }
             }
-            // What is there is followed as the file of another path, to which it belongs until it is finished.
+            let current = match Current::open(&path) {
+                Ok(current) => current,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    self.cannot_read(&path, &error);
+                    continue;
+                }
+            };
+            // What is followed as the file of another path belongs to that until it is finished.
             let held = holders.get_or_insert_with(|| self.holders());
             let own = self.names.get(&path).copied();
-            let inherits = match held.get(&(stat.dev, stat.ino)) {
-                Some(&(id, finished)) if Some(id) != own => {
-                    if !finished {
+            let inode = (current.stat.dev, current.stat.ino);
+            let mut inherits = None;
+            match held.get(&inode) {
+                Some(&Held { by, .. }) if Some(by) == own => {}
+                Some(&Held { by, finished: true, .. }) => inherits = Some(by),
+                Some(Held { closed: None, .. }) => continue,
+                Some(Held { closed: Some(at), .. }) => {
+                    if at.content(current.file.as_fd()).is_ok_and(|it| it == Content::Same) {
                         continue;
                     }
-                    Some(id)
                 }
-                _ => None,
-            };
-            match Current::open(&path) {
-                Ok(current) => {
-                    let inode = (current.stat.dev, current.stat.ino);
-                    held.insert(inode, (own.unwrap_or(usize::MAX), false));
-                    changed.push((path, Some(current), inherits));
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.cannot_read(&path, &error),
+                None => {}
             }
+            let by = own.unwrap_or(usize::MAX);
+            held.insert(inode, Held { by, finished: false, closed: None });
+            changed.push((path, Some(current), inherits));
         }
         let now = began_at / 1_000_000_000;
         for series in self.series.iter_mut().flatten().filter(|it| it.scan < scans) {
@@ -197,14 +213,20 @@ impl Tail {
         self.series[*self.names.get(path)?].as_mut()
     }
 
-    /// Whose the inodes are that are followed, and whether they are finished.
-    fn holders(&self) -> HashMap<(u64, u64), (usize, bool)> {
-        let all = self.series.iter().enumerate().filter_map(|(id, it)| Some((id, it.as_ref()?)));
-        all.flat_map(|(id, it)| {
-            let known = it.known.iter().map(move |at| ((at.dev, at.ino), (id, true)));
-            known.chain(it.live.iter().map(move |it| ((it.at.dev, it.at.ino), (id, false))))
-        })
-        .collect()
+    /// Whose the inodes are that are followed.
+    fn holders(&self) -> HashMap<(u64, u64), Held> {
+        let all = || self.series.iter().enumerate().filter_map(|(by, it)| Some((by, it.as_ref()?)));
+        let known = all().flat_map(|(by, it)| {
+            let held = Held { by, finished: true, closed: None };
+            it.known.iter().map(move |at| ((at.dev, at.ino), held))
+        });
+        let live = all().flat_map(|(by, it)| {
+            it.live.iter().map(move |it| {
+                let closed = it.file.is_none().then_some(it.at);
+                ((it.at.dev, it.at.ino), Held { by, finished: false, closed })
+            })
+        });
+        known.chain(live).collect()
     }
 
     /// Takes over from series `id` where a finished file was read to.

@@ -1,6 +1,5 @@
 //! One path through time: the files that it led to, one after the other.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use gadget_core::SourceId;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::folder::{Folder, Folders, age};
+use super::folder::{Folder, Folders, Suffix};
 use super::generation::{Generation, Look, Out, Stat, open};
 use super::position::{Content, HEAD, Position, pread, state};
 
@@ -161,7 +160,18 @@ impl Series {
                 }
                 Look::Passed => return Ok(Turn::More),
                 Look::Replaced if !retired => return Ok(Turn::Suspect),
-                Look::Replaced => self.finish(i),
+                // Truncated after it was renamed.
+                Look::Replaced => {
+                    let file =
+                        it.file.take().and_then(|file| Some((Stat::of_open(&file).ok()?, file)));
+                    match file {
+                        Some((stat, file)) if !it.at.has(state::COPY) => {
+                            *it = Generation::new(file, stat);
+                            it.retire(now);
+                        }
+                        _ => self.finish(i),
+                    }
+                }
                 Look::End => {
                     let copy = it.at.has(state::COPY);
                     let over = it.retired.is_none_or(|at| copy || now.duration_since(at) >= grace);
@@ -277,29 +287,41 @@ impl Series {
             change.truncated += u64::from(same_inode);
             change.rotated += u64::from(!same_inode);
             let unread = last.seen() > last.at.offset;
-            if same_inode {
-                last.file = take(&last.at);
-                last.at.set(state::COPY, true);
-            } else if last.file.is_none() {
-                last.file = take(&last.at);
-            }
-            match last.as_fd().map(Stat::of_open) {
+            // It may have been truncated before it was renamed.
+            let anew = match last.as_fd() {
+                _ if same_inode => true,
+                Some(file) => last.at.head.len > 0 && !same(&last, file).unwrap_or(true),
+                None => true,
+            };
+            let file = last.file.take();
+            let (rest, again) = if anew { (take(&last.at), file) } else { (file, None) };
+            last.at.set(state::COPY, anew);
+            match rest.as_ref().map(Stat::of_open) {
                 Some(Ok(stat)) => {
-                    last = Generation::resumed(last.at, last.file);
                     (last.at.dev, last.at.ino) = (stat.dev, stat.ino);
-                    last.retire(now);
-                    self.live.push(last);
+                    let mut rest = Generation::resumed(last.at, rest);
+                    rest.retire(now);
+                    self.live.push(rest);
                 }
                 _ => {
                     change.lost += u64::from(unread);
                     replaced = Some(last.at);
                 }
             }
+            if !same_inode
+                && let Some(file) = again
+                && let Ok(stat) = Stat::of_open(&file)
+            {
+                let mut again = Generation::new(file, stat);
+                again.retire(now);
+                self.live.push(again);
+            }
         }
 
         let known = |it: &Sibling| {
-            let known = self.known.iter().chain(&replaced);
-            known.chain(self.live.iter().map(|it| &it.at)).any(|at| it.is_of(at))
+            let read = self.known.iter().chain(&replaced);
+            let mut read = read.chain(self.live.iter().map(|it| &it.at));
+            self.live.iter().any(|live| it.stat.is(&live.at)) || read.any(|at| it.is_of(at))
         };
         let mut missed: Vec<_> = found
             .into_iter()
@@ -308,12 +330,12 @@ impl Series {
                 !copy
                     && it.stat.size > 0
                     && it.stat.written.saturating_add(SLACK) >= after
-                    && own.as_ref().is_none_or(|own| it.age() < *own)
+                    && own.is_none_or(|own| it.age() < own)
                     && !known(it)
             })
             .map(|(it, _)| it)
             .collect();
-        missed.sort_by_cached_key(Sibling::age);
+        missed.sort_by_key(Sibling::age);
         change.missed += missed.len() as u64;
         for it in missed {
             let mut it = Generation::new(it.file, it.stat);
@@ -346,6 +368,7 @@ fn folder_of(path: &Path) -> &Path {
 /// A file that looks like a rotated generation.
 struct Sibling {
     path: PathBuf,
+    suffix: Suffix,
     file: OwnedFd,
     stat: Stat,
 }
@@ -353,16 +376,18 @@ struct Sibling {
 fn siblings(real: &Path, folders: &mut Folders) -> impl Iterator<Item = Sibling> {
     let folder = folder_of(real);
     let name = real.file_name().unwrap_or_default().as_bytes();
-    let paths: Vec<_> = folders.at(folder).rotated(name).map(|(it, _)| folder.join(it)).collect();
-    paths.into_iter().filter_map(|path| {
+    let rotated = folders.at(folder).rotated(name);
+    let rotated: Vec<_> = rotated.map(|(name, suffix)| (folder.join(name), suffix)).collect();
+    rotated.into_iter().filter_map(|(path, suffix)| {
         let (file, stat) = open(&path).ok()?;
-        Some(Sibling { path, file, stat })
+        Some(Sibling { path, suffix, file, stat })
     })
 }
 
 impl Sibling {
-    fn age(&self) -> impl Ord + use<> {
-        age(self.stat.written, self.path.file_name().unwrap_or(OsStr::new("")))
+    /// The order of generations, the oldest first: by when they were last written.
+    fn age(&self) -> (i64, Suffix) {
+        (self.stat.written, self.suffix)
     }
 
     fn inode(&self) -> Position {
@@ -377,7 +402,7 @@ impl Sibling {
     /// True if it is the file that was read to `at`, or a copy of that.
     fn is_of(&self, at: &Position) -> bool {
         let inode = self.stat.is(at);
-        if at.head.len == 0 || inode && !at.has(state::FINISHED) {
+        if at.head.len == 0 {
             return inode;
         }
         // Files that begin with the same few bytes need not be copies.

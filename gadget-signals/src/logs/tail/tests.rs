@@ -375,6 +375,28 @@ fn rotations_of_every_kind_while_nothing_runs_are_caught_up_with() {
 }
 
 #[test]
+fn a_file_that_is_truncated_and_then_renamed_is_read_anew() {
+    for running in [true, false] {
+        let mut host = Host::new();
+        host.write("app.log", "one\n");
+        assert_eq!(host.lines(), ["one"]);
+        host.commit(1);
+        if !running {
+            host.kill();
+        }
+        host.copy_truncate("app.log", "app.log.1");
+        host.write("app.log", "two\n");
+        host.rename("app.log.1", "app.log.2");
+        host.rename("app.log", "app.log.1");
+        host.write("app.log", "three\n");
+        if !running {
+            host.start();
+        }
+        assert_eq!(host.lines(), ["two", "three"], "{running}");
+    }
+}
+
+#[test]
 fn at_the_first_start_the_end_may_be_where_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("app.log"), "old\nhal").unwrap();
