@@ -2,10 +2,12 @@
 
 mod gadget;
 mod incident;
+mod ring;
 mod settings;
 mod trigger;
 
 pub use gadget::{Archivist, ArchivistBuilder};
+pub use ring::{Archive, ArchiveCounts, ArchiveError, ArchiveSettings, Entry, Left};
 pub use settings::{Settings, SettingsError};
 pub use trigger::{Cause, LogWatch, Trigger, Triggers};
 

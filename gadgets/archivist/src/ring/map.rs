@@ -1,0 +1,42 @@
+//! A file in memory. The only place with unsafe code.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use memmap2::MmapMut;
+
+/// A locked file of fixed length, mapped and shared, so that what is written to it is there after the process was killed.
+pub(super) struct Map {
+    bytes: MmapMut,
+    /// Keeps the lock.
+    _file: File,
+}
+
+impl Map {
+    /// Maps `file`, which the caller has locked and given its length.
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        // SAFETY: the file is locked, of mode 0600 and owned by this user, its blocks are allocated, and nobody who minds the lock
+        // truncates it or writes to it while it is mapped. All that is read of it is checked as bytes of any content.
+        let bytes = unsafe { MmapMut::map_mut(&file) }?;
+        Ok(Self { bytes, _file: file })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Writes what nobody reads before it is committed.
+    pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Writes a word that says that what was written before is there. A process that is killed has written either all before
+    /// it and the word, or not the word: its stores reach the shared pages in the order of the program.
+    pub(super) fn commit(&mut self, at: usize, word: u64) {
+        compiler_fence(Ordering::SeqCst);
+        self.bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        compiler_fence(Ordering::SeqCst);
+    }
+}

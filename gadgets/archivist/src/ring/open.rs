@@ -1,0 +1,264 @@
+//! Opening the file, and finding what an earlier life of the agent has left in it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gadget_core::Timestamp;
+use lz4_flex::block::decompress_into;
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+
+use super::map::Map;
+use super::page::{CLOSED, FIRST, HEAD, Head, Kind, MAGIC, MOST_SERVICES, NAME, PAGE, ROOM};
+use super::record::Records;
+use super::{Archive, ArchiveCounts, ArchiveSettings, CHAIN, Chain, Service, gather, offset};
+
+/// The smallest file: names, what is reserved, and a little to keep.
+const LEAST: usize = 2 << 20;
+/// No chain is longer than this, whatever the file says.
+const LONGEST: usize = 64 << 20;
+
+/// Why there is no archive.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The file cannot be had, or the file system has no room for all of it.
+    #[error("cannot open {path}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("{path} is in use by another process")]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The settings make no sense.
+    #[error("an archive needs 2 MiB to 1 TiB, and lines of at most a quarter of it")]
+    Settings,
+}
+
+/// What was in the file when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing, or something that is no archive of this size.
+    Nothing,
+    /// Lines of a process that ended in order.
+    InOrder,
+    /// Lines of a process that did not: it was killed, or the host lost power.
+    Behind {
+        /// How many.
+        lines: u64,
+        /// The time of the first...
+        first: Timestamp,
+        /// ...and of the last.
+        last: Timestamp,
+    },
+}
+
+impl Archive {
+    /// Opens or makes the file at `path`, of mode 0600, and locks it. Lines that an earlier process appended are kept, all of them: those
+    /// after which it was killed too.
+    ///
+    /// # Errors
+    /// When the file cannot be had as a whole.
+    pub fn open(
+        path: impl AsRef<Path>,
+        settings: ArchiveSettings,
+    ) -> Result<(Self, Left), ArchiveError> {
+        let path = path.as_ref();
+        let failed = |source: io::Error| ArchiveError::File { path: path.into(), source };
+        let length = usize::try_from(settings.bytes.get()).unwrap_or(usize::MAX) / PAGE * PAGE;
+        if !(LEAST..=1 << 40).contains(&length)
+            || settings.line > length / 4
+            || settings.line > LONGEST / 2
+        {
+            return Err(ArchiveError::Settings);
+        }
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = file.open(path).map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(ArchiveError::InUse { path: path.into() });
+            }
+            other => other.map_err(|error| failed(error.into()))?,
+        }
+        let old = file.metadata().map_err(failed)?.len() == length as u64;
+        if !old {
+            allocate(&file, length).map_err(failed)?;
+        }
+        let map = Map::new(file).map_err(failed)?;
+        let mut archive = Self {
+            map,
+            settings,
+            services: Vec::new(),
+            ids: HashMap::new(),
+            sources: Vec::new(),
+            free: Vec::new(),
+            next: 0,
+            counts: ArchiveCounts::default(),
+            reserve: settings.line.max(CHAIN) / ROOM + 8,
+            raw: Vec::new(),
+            packed: Vec::new(),
+            swept: 0,
+        };
+        let left = archive.recover();
+        archive.map.write(0, &MAGIC);
+        archive.map.commit(CLOSED, 0);
+        Ok((archive, left))
+    }
+
+    /// Takes up what is in the file, trusting nothing of it.
+    fn recover(&mut self) -> Left {
+        let bytes = self.map.bytes();
+        let ours = bytes.starts_with(&MAGIC);
+        let closed = bytes[CLOSED] == 1;
+        let pages = (bytes.len() / PAGE) as u32;
+        let other = Service {
+            name: "other".into(),
+            chains: VecDeque::new(),
+            open: false,
+            pages: 0,
+            last: 0,
+        };
+        self.services.push(other);
+        let mut found: BTreeMap<u64, Vec<(Head, u32)>> = BTreeMap::new();
+        if ours {
+            self.names();
+            for page in FIRST as u32..pages {
+                let head = Head::read(&self.map.bytes()[offset(page)..][..HEAD]);
+                if head.kind != Kind::Free && head.chain < 1 << 62 {
+                    found.entry(head.chain).or_default().push((head, page));
+                }
+            }
+        }
+        let mut used = vec![false; pages as usize];
+        let (mut lines, mut first, mut last) = (0, u64::MAX, 0);
+        for (id, mut parts) in found {
+            parts.sort_by_key(|(head, _)| (head.kind == Kind::Raw, head.nth));
+            let Some((service, chain)) = self.chain(id, &parts) else { continue };
+            self.next = self.next.max(id + 1);
+            chain.pages.iter().for_each(|page| used[*page as usize] = true);
+            lines += u64::from(chain.lines);
+            (first, last) = (first.min(chain.first), last.max(chain.last));
+            let held = &mut self.services[service];
+            held.pages += chain.pages.len();
+            held.chains.push_back(chain);
+        }
+        for page in (FIRST as u32..pages).rev().filter(|page| !used[*page as usize]) {
+            if self.map.bytes()[offset(page)..][..8] != [0; 8] {
+                self.map.commit(offset(page), 0);
+            }
+            self.free.push(page);
+        }
+        match (lines, closed) {
+            (0, _) => Left::Nothing,
+            (_, true) => Left::InOrder,
+            _ => Left::Behind { lines, first: time(first), last: time(last) },
+        }
+    }
+
+    fn names(&mut self) {
+        for id in 1..MOST_SERVICES {
+            let slot = &self.map.bytes()[PAGE + NAME * id..][..NAME];
+            let length = usize::from(u16::from_le_bytes([slot[0], slot[1]]));
+            let name = length.checked_sub(1).and_then(|length| slot.get(2..2 + length));
+            let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else { break };
+            let name: Arc<str> = name.into();
+            self.ids.insert(Arc::clone(&name), id as u32);
+            self.services.push(Service {
+                name,
+                chains: VecDeque::new(),
+                open: false,
+                pages: 0,
+                last: 0,
+            });
+        }
+    }
+
+    /// The chain that pages make, the frame before the raw one, each in order.
+    fn chain(&mut self, id: u64, parts: &[(Head, u32)]) -> Option<(usize, Chain)> {
+        let raw = parts.partition_point(|(head, _)| head.kind == Kind::Frame);
+        let kept = self.frame(&parts[..raw]).or_else(|| self.raw_chain(&parts[raw..]))?;
+        let (kind, pages, length, service) = kept;
+        let mut chain = Chain {
+            id,
+            kind,
+            pages,
+            first: u64::MAX,
+            last: 0,
+            lines: 0,
+            length,
+            records: self.raw.len(),
+        };
+        for (at, ..) in Records::new(&self.raw) {
+            chain.lines += 1;
+            (chain.first, chain.last) = (chain.first.min(at), chain.last.max(at));
+        }
+        let service = service as usize;
+        (chain.lines > 0)
+            .then_some((if service < self.services.len() { service } else { 0 }, chain))
+    }
+
+    /// A whole frame, its records in `raw`.
+    fn frame(&mut self, parts: &[(Head, u32)]) -> Option<(Kind, Vec<u32>, usize, u32)> {
+        let (head, _) = parts.first()?;
+        let length = head.packed as usize;
+        let pages = length.div_ceil(ROOM);
+        let parts = parts.get(..pages).filter(|_| pages > 0 && head.raw as usize <= LONGEST)?;
+        let whole = parts.iter().zip(0..).all(|((part, _), nth)| {
+            let filled = ROOM.min(length - ROOM * nth as usize);
+            part.nth == nth
+                && part.filled as usize == filled
+                && (part.packed, part.raw, part.sum) == (head.packed, head.raw, head.sum)
+        });
+        let pages: Vec<u32> = parts.iter().map(|(_, page)| *page).collect();
+        if !whole {
+            return None;
+        }
+        gather(&self.map, &pages, length, &mut self.packed);
+        self.raw.clear();
+        self.raw.resize(head.raw as usize, 0);
+        let sound = crc32fast::hash(&self.packed) == head.sum;
+        let unpacked = decompress_into(&self.packed, &mut self.raw);
+        let sound = sound && unpacked.is_ok_and(|unpacked| unpacked == self.raw.len());
+        sound.then_some((Kind::Frame, pages, length, head.service))
+    }
+
+    /// A raw chain as far as it was committed, its records in `raw`.
+    fn raw_chain(&mut self, parts: &[(Head, u32)]) -> Option<(Kind, Vec<u32>, usize, u32)> {
+        let (head, _) = parts.first()?;
+        let (mut pages, mut length) = (Vec::new(), 0);
+        for ((part, page), nth) in parts.iter().zip(0..) {
+            if part.nth != nth
+                || part.service != head.service
+                || length != ROOM * nth as usize
+                || length > LONGEST
+            {
+                break;
+            }
+            pages.push(*page);
+            length += part.filled as usize;
+        }
+        gather(&self.map, &pages, length, &mut self.raw);
+        (!pages.is_empty()).then_some((Kind::Raw, pages, length, head.service))
+    }
+}
+
+/// Gives a file its length and its blocks, all zero: what a full disk has to say it says now.
+fn allocate(file: &File, length: usize) -> io::Result<()> {
+    file.set_len(0)?;
+    fallocate(file, FallocateFlags::empty(), 0, length as u64)?;
+    Ok(())
+}
+
+pub(super) const fn time(micros: u64) -> Timestamp {
+    Timestamp::from_nanos(micros.saturating_mul(1_000))
+}
