@@ -38,10 +38,14 @@ fn no_line_is_lost_or_repeated_over_rotations_of_every_kind_with_kills_in_betwee
     let began = Instant::now();
     let (over, done, kills) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
     let (logs, counts) = thread::scope(|scope| {
-        let reader = scope.spawn(|| keep_killing(folder.path(), &over, &done, &kills));
         // Also where the writer finds something wrong.
         let (ends, _done) = (Ends(&over), Ends(&done));
         let mut writer = Writer::new(folder.path());
+        let reader = scope.spawn(|| keep_killing(folder.path(), &over, &done, &kills));
+        // What is rotated before the first start is nobody's loss.
+        while !folder.path().join("checkpoint").exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
         let mut counts = [0_u32; Kind::ALL.len()];
         for _ in 0..rotations {
             let kind = writer.step();

@@ -123,6 +123,10 @@ impl Stat {
         })
     }
 
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+
     pub(super) fn is(&self, at: &Position) -> bool {
         (self.dev, self.ino) == (at.dev, at.ino)
     }
@@ -132,7 +136,13 @@ impl Generation {
     /// A file of which nothing was read.
     pub(super) fn new(file: OwnedFd, stat: Stat) -> Self {
         let Stat { dev, ino, written, .. } = stat;
-        let at = Position { dev, ino, written, state: state::LEADING, ..Position::default() };
+        let at = Position {
+            dev,
+            ino,
+            written,
+            state: state::LEADING | state::EMPTY,
+            ..Position::default()
+        };
         Self { at, seen: 0, file: Some(file), retired: None }
     }
 
@@ -176,7 +186,7 @@ impl Generation {
         self.seen = self.at.offset;
         let mut last = [0];
         let n = pread(file, &mut last, self.at.offset.saturating_sub(1))?;
-        self.at.set(state::LEADING, n == 0);
+        self.at.set(state::LEADING | state::EMPTY, n == 0);
         self.at.set(state::SKIPPING, n == 1 && last != [b'\n']);
         Ok(())
     }

@@ -147,6 +147,8 @@ impl Series {
                 }
             };
             match look {
+                // Its siblings first: it may have held something else meanwhile, that is in a copy now.
+                Look::Data(_) if !retired && it.at.has(state::EMPTY) => return Ok(Turn::Suspect),
                 Look::Data(n) => {
                     if let Some(older) = older.iter().position(Generation::has_more) {
                         i = older;
@@ -260,12 +262,10 @@ impl Series {
             it.file = by_inode(folder, &real, &it.at).or_else(|| take(&it.at));
             it.retired = Some(now);
         }
-        let live = self.live.len();
         self.live.retain(|it| !it.at.has(state::RETIRED) || it.file.is_some());
-        change.lost += (live - self.live.len()) as u64;
 
         let mut after = self.known.iter().map(|it| it.written).max().unwrap_or(i64::MIN);
-        let mut replaced = None;
+        let (mut replaced, mut unseen) = (None, None);
         if let Some(mut last) = self.live.pop_if(|it| !it.at.has(state::RETIRED)) {
             after = last.at.written;
             if !same_inode && last.file.is_none() {
@@ -274,8 +274,12 @@ impl Series {
             let unlinked = |it: &Generation| {
                 it.as_fd().is_none_or(|file| Stat::of_open(file).is_ok_and(|stat| stat.links == 0))
             };
+            let empty = last.at.has(state::EMPTY);
             // Of another inode, it was moved by a copy: to another file system, or by an editor.
-            if same_content && (same_inode || last.at.head.len > 0 && unlinked(&last)) {
+            if same_content
+                && !(same_inode && empty)
+                && (same_inode || last.at.head.len > 0 && unlinked(&last))
+            {
                 if let Some((it, stat, real)) = fresh {
                     (last.at.dev, last.at.ino, last.file) = (stat.dev, stat.ino, it.file);
                     self.real = real;
@@ -284,37 +288,42 @@ impl Series {
                 (self.suspect, self.dirty) = (false, true);
                 return Ok(true);
             }
-            change.truncated += u64::from(same_inode);
             change.rotated += u64::from(!same_inode);
-            let unread = last.seen() > last.at.offset;
-            // It may have been truncated before it was renamed.
-            let anew = match last.as_fd() {
-                _ if same_inode => true,
-                Some(file) => last.at.head.len > 0 && !same(&last, file).unwrap_or(true),
-                None => true,
-            };
-            let file = last.file.take();
-            let (rest, again) = if anew { (take(&last.at), file) } else { (file, None) };
-            last.at.set(state::COPY, anew);
-            match rest.as_ref().map(Stat::of_open) {
-                Some(Ok(stat)) => {
-                    (last.at.dev, last.at.ino) = (stat.dev, stat.ino);
-                    let mut rest = Generation::resumed(last.at, rest);
-                    rest.retire(now);
-                    self.live.push(rest);
+            if empty {
+                // Nothing was read of it. Renamed, it is one of those that were missed.
+                let found = found.iter().any(|it| it.stat.is(&last.at));
+                unseen = Some(last).filter(|it| !same_inode && !found && it.file.is_some());
+            } else {
+                change.truncated += u64::from(same_inode);
+                let unread = last.seen() > last.at.offset;
+                // It may have been truncated before it was renamed.
+                let anew = match last.as_fd() {
+                    _ if same_inode => true,
+                    Some(file) => last.at.head.len > 0 && !same(&last, file).unwrap_or(true),
+                    None => true,
+                };
+                let file = last.file.take();
+                let (rest, again) = if anew { (take(&last.at), file) } else { (file, None) };
+                last.at.set(state::COPY, anew);
+                match rest.as_ref().map(Stat::of_open) {
+                    Some(Ok(stat)) => {
+                        (last.at.dev, last.at.ino) = (stat.dev, stat.ino);
+                        let mut rest = Generation::resumed(last.at, rest);
+                        rest.retire(now);
+                        self.live.push(rest);
+                    }
+                    _ => {
+                        change.lost += u64::from(unread);
+                        replaced = Some(last.at);
+                    }
                 }
-                _ => {
-                    change.lost += u64::from(unread);
-                    replaced = Some(last.at);
+                if !same_inode
+                    && let Some(file) = again
+                    && let Ok(stat) = Stat::of_open(&file)
+                    && !found.iter().any(|it| it.stat.is_same(&stat))
+                {
+                    unseen = Some(Generation::new(file, stat));
                 }
-            }
-            if !same_inode
-                && let Some(file) = again
-                && let Ok(stat) = Stat::of_open(&file)
-            {
-                let mut again = Generation::new(file, stat);
-                again.retire(now);
-                self.live.push(again);
             }
         }
 
@@ -337,13 +346,14 @@ impl Series {
             .collect();
         missed.sort_by_key(Sibling::age);
         change.missed += missed.len() as u64;
-        for it in missed {
-            let mut it = Generation::new(it.file, it.stat);
+        let missed = missed.into_iter().map(|it| Generation::new(it.file, it.stat));
+        self.live.extend(missed.chain(unseen).map(|mut it| {
             it.retire(now);
-            self.live.push(it);
-        }
+            it
+        }));
         self.known.retain(|at| folder.name_of(at.ino).is_some());
-        if let Some((it, _, real)) = fresh {
+        if let Some((mut it, _, real)) = fresh {
+            it.at.set(state::EMPTY, it.at.head.len == 0);
             self.live.push(it);
             self.real = real;
         }

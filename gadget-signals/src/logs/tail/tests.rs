@@ -397,6 +397,28 @@ fn a_file_that_is_truncated_and_then_renamed_is_read_anew() {
 }
 
 #[test]
+fn what_an_empty_file_held_before_it_was_looked_at_again_is_read_first() {
+    for renamed in [false, true] {
+        let mut host = Host::new();
+        host.write("app.log", "one\n");
+        assert_eq!(host.lines(), ["one"]);
+        host.rename("app.log", "app.log.1");
+        host.write("app.log", "");
+        assert_eq!(host.lines(), [""; 0]);
+        host.write("app.log", "two\n");
+        host.rename("app.log.1", "app.log.2");
+        host.copy_truncate("app.log", "app.log.1");
+        host.write("app.log", "three\n");
+        if renamed {
+            host.rename("app.log", "app.log.0");
+            host.write("app.log", "four\n");
+        }
+        let expected = ["two", "three", "four"];
+        assert_eq!(host.lines(), expected[..2 + usize::from(renamed)], "{renamed}");
+    }
+}
+
+#[test]
 fn at_the_first_start_the_end_may_be_where_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("app.log"), "old\nhal").unwrap();
