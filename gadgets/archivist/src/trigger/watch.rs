@@ -9,6 +9,8 @@ use gadget_core::{
 };
 use gadget_template::{Miner, MinerSettings, Seen};
 
+use crate::ring::Entry;
+
 /// News told at a time; of more, the rest is counted.
 const MOST_NEWS: usize = 512;
 
@@ -48,6 +50,8 @@ pub struct LogWatch {
     by_source: Vec<Option<u32>>,
     young: Vec<Young>,
     news: Vec<LogTemplate>,
+    /// Of the last batch.
+    templates: Vec<u32>,
     untold: u64,
     since: Option<Timestamp>,
 }
@@ -69,23 +73,29 @@ impl LogWatch {
             by_source: Vec::new(),
             young: Vec::new(),
             news: Vec::new(),
+            templates: Vec::new(),
             untold: 0,
             since: None,
         }
     }
 
-    /// Takes in a batch; lines must have passed whatever redacts them, since a template holds the words of a line.
-    pub fn observe(&mut self, batch: &LogBatch, sources: &LogSources) {
+    /// Takes in a batch, and gives the number of each line's template; lines must have passed whatever redacts them, since a template
+    /// holds the words of a line.
+    pub fn observe(&mut self, batch: &LogBatch, sources: &LogSources) -> &[u32] {
+        let mut templates = std::mem::take(&mut self.templates);
+        templates.clear();
         for (meta, text) in batch.iter() {
             let service = self.service(meta.source, sources);
-            self.line(service, meta, text);
+            templates.push(self.line(service, meta, text).template);
         }
+        self.templates = templates;
         if batch.lost > 0
             && let Some(first) = batch.lines().first()
         {
             let service = self.service(first.meta.source, sources) as usize;
             self.services[service].lost += batch.lost;
         }
+        &self.templates
     }
 
     /// Takes in one line of a service that is known by name.
@@ -98,6 +108,21 @@ impl LogWatch {
     pub fn learn(&mut self, service: &str, text: &[u8]) {
         let service = self.service_named(service);
         self.miner.observe(service, text);
+    }
+
+    /// The template of a line that is kept; zero where it is not known.
+    #[must_use]
+    pub fn template_of(&self, entry: &Entry<'_>) -> u32 {
+        entry.template.unwrap_or_else(|| {
+            let service = self.by_name.get(entry.service);
+            service.and_then(|service| self.miner.peek(*service, entry.text)).unwrap_or(0)
+        })
+    }
+
+    /// How many lines of a service were seen.
+    #[must_use]
+    pub fn lines_of(&self, service: &str) -> u64 {
+        self.by_name.get(service).map_or(0, |service| self.miner.lines(*service))
     }
 
     /// The miner within.
@@ -253,7 +278,7 @@ mod tests {
         }
         batch.push(meta(id, 10, Some(Severity::Error)), b"upstream of 10.0.0.1 is gone");
         batch.lost = 2;
-        watch.observe(&batch, &sources);
+        assert_eq!(watch.observe(&batch, &sources), [1, 1, 1, 1, 1, 2]);
         let mut out = Vec::new();
         watch.readings(Timestamp::from_secs(11), &mut out);
         let (news, activity) = split(out);
