@@ -1,5 +1,6 @@
 //! Keeps the last minutes of every log.
 
+pub mod flush;
 mod gadget;
 mod incident;
 mod ring;

@@ -184,8 +184,7 @@ impl Miner {
     /// Finds the template of a line of `service`.
     pub fn observe(&mut self, service: u32, line: &[u8]) -> Seen {
         let shape = shape_of(line);
-        let key = shape ^ u64::from(service).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let set = (key >> 32) as usize & (self.shapes.len() - 1);
+        let (key, set) = self.place(service, shape);
         let known = self.shapes[set].iter().find(|(k, template)| *k == key && *template != EMPTY);
         if let Some(&(_, template)) = known {
             self.stats.known_shapes += 1;
@@ -208,6 +207,20 @@ impl Miner {
         }
         self.templates[template as usize].count += 1;
         Seen { template, new, shape }
+    }
+
+    /// What stands for a shape of a service, and the set that it is remembered in.
+    fn place(&self, service: u32, shape: u64) -> (u64, usize) {
+        let key = shape ^ u64::from(service).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (key, (key >> 32) as usize & (self.shapes.len() - 1))
+    }
+
+    /// The template of a line whose shape `service` has had of late; counts nothing.
+    #[must_use]
+    pub fn peek(&self, service: u32, line: &[u8]) -> Option<u32> {
+        let (key, set) = self.place(service, shape_of(line));
+        let known = self.shapes[set].iter().find(|(k, template)| *k == key && *template != EMPTY);
+        known.map(|(_, template)| *template)
     }
 
     /// What is held and what was done.

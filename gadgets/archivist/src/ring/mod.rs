@@ -109,6 +109,8 @@ pub struct Archive {
     sources: Vec<Option<u32>>,
     free: Vec<u32>,
     next: u64,
+    /// The first chain of this process.
+    first: u64,
     counts: ArchiveCounts,
     /// Pages that stay free for compressing a chain.
     reserve: usize,
@@ -135,12 +137,19 @@ impl Archive {
         self.counts
     }
 
-    /// Appends all lines of a batch.
-    pub fn append_batch(&mut self, batch: &LogBatch, sources: &LogSources) {
-        for (meta, text) in batch.iter() {
+    /// Appends all lines of a batch, with the numbers of their templates as far as there are any: zero for none.
+    pub fn append_batch(&mut self, batch: &LogBatch, sources: &LogSources, templates: &[u32]) {
+        let templates = templates.iter().copied().chain(std::iter::repeat(0));
+        for ((meta, text), template) in batch.iter().zip(templates) {
             let service = self.service_of(meta.source, sources);
-            self.push(service, meta, text);
+            self.push(service, meta, template, text);
         }
+    }
+
+    /// Appends one line, with what is known of it.
+    pub fn append_line(&mut self, service: &str, meta: &LogMeta, template: u32, text: &[u8]) {
+        let service = self.service(service);
+        self.push(service, meta, template, text);
     }
 
     /// Appends one line.
@@ -153,7 +162,7 @@ impl Archive {
     ) {
         let service = self.service(service);
         let (source, flags) = (SourceId::OTHER, LogFlags::default());
-        self.push(service, &LogMeta { source, at, written: None, severity, flags }, text);
+        self.push(service, &LogMeta { source, at, written: None, severity, flags }, 0, text);
     }
 
     fn service_of(&mut self, source: SourceId, sources: &LogSources) -> u32 {
@@ -214,7 +223,7 @@ impl Archive {
         self.sources.clear();
     }
 
-    fn push(&mut self, service: u32, meta: &LogMeta, text: &[u8]) {
+    fn push(&mut self, service: u32, meta: &LogMeta, template: u32, text: &[u8]) {
         let cut = text.len() > self.settings.line;
         let text = &text[..text.len().min(self.settings.line)];
         let flags = if cut { meta.flags.with(LogFlags::CUT) } else { meta.flags };
@@ -242,7 +251,8 @@ impl Archive {
             (held.open, held.last) = (true, 0);
             self.next += 1;
         }
-        let (head, length) = record::head(held.last, at, meta.severity, flags, text.len());
+        let (head, length) =
+            record::head(held.last, at, meta.severity, flags, template, text.len());
         held.last = at;
         self.raw.clear();
         self.raw.extend_from_slice(&head[..length]);

@@ -103,6 +103,7 @@ impl Archive {
             sources: Vec::new(),
             free: Vec::new(),
             next: 0,
+            first: 0,
             counts: ArchiveCounts::default(),
             reserve: settings.line.max(CHAIN) / ROOM + 8,
             raw: Vec::new(),
@@ -110,6 +111,7 @@ impl Archive {
             swept: 0,
         };
         let left = archive.recover();
+        archive.first = archive.next;
         archive.map.write(0, &MAGIC);
         archive.map.commit(CLOSED, 0);
         Ok((archive, left))

@@ -16,6 +16,7 @@ struct Cursor<'a> {
     chains: std::collections::vec_deque::Iter<'a, Chain>,
     /// The records of the chain it is in.
     bytes: Vec<u8>,
+    ours: bool,
     done: usize,
     /// The time of the last record and of the next one, in microseconds.
     at: u64,
@@ -34,6 +35,7 @@ impl Archive {
                 service: &service.name,
                 chains: service.chains.iter(),
                 bytes: Vec::new(),
+                ours: true,
                 done: 0,
                 at: 0,
                 next: 0,
@@ -49,9 +51,11 @@ impl Archive {
             // As long as no other service has an earlier line.
             loop {
                 let mut records = Records::resume(&cursor.bytes[cursor.done..], cursor.at);
-                if let Some((at, severity, flags, text)) = records.next() {
+                if let Some((at, severity, flags, template, text)) = records.next() {
                     let at = super::open::time(at);
-                    each(&Entry { service: cursor.service, at, severity, flags, text });
+                    let template = Some(template).filter(|template| *template != 0 && cursor.ours);
+                    let service = cursor.service;
+                    each(&Entry { service, at, severity, flags, template, text });
                     (cursor.done, cursor.at) = (cursor.bytes.len() - records.left(), records.at());
                 }
                 if !self.forward(cursor, from, until) {
@@ -82,7 +86,7 @@ impl Archive {
                 cursor.bytes = Vec::new();
                 return false;
             };
-            (cursor.done, cursor.at) = (0, 0);
+            (cursor.done, cursor.at, cursor.ours) = (0, 0, chain.id >= self.first);
             self.unpack(chain, &mut cursor.bytes);
         }
     }

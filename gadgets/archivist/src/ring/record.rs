@@ -13,6 +13,8 @@ pub struct Entry<'a> {
     pub severity: Option<Severity>,
     /// What was done to it.
     pub flags: LogFlags,
+    /// Its template, by the number that was given with it; none where it was appended by an earlier process, whose numbers were others.
+    pub template: Option<u32>,
     /// The line, without its line break.
     pub text: &'a [u8],
 }
@@ -30,7 +32,7 @@ impl std::fmt::Debug for Entry<'_> {
 }
 
 /// The most bytes before a text.
-pub(super) const MOST_HEAD: usize = 10 + 1 + 5;
+pub(super) const MOST_HEAD: usize = 10 + 1 + 5 + 5;
 
 /// Writes the head of a record; the text follows it. `before` is the time of the line before, in microseconds.
 pub(super) fn head(
@@ -38,6 +40,7 @@ pub(super) fn head(
     at: u64,
     severity: Option<Severity>,
     flags: LogFlags,
+    template: u32,
     length: usize,
 ) -> ([u8; MOST_HEAD], usize) {
     let mut bytes = [0; MOST_HEAD];
@@ -45,7 +48,8 @@ pub(super) fn head(
     let step = at.wrapping_sub(before) as i64;
     let mut end = varint(&mut bytes, 0, ((step << 1) ^ (step >> 63)) as u64);
     bytes[end] = severity.map_or(0, |severity| severity as u8 + 1) | flags.bits() << 3;
-    end = varint(&mut bytes, end + 1, length as u64);
+    end = varint(&mut bytes, end + 1, template.into());
+    end = varint(&mut bytes, end, length as u64);
     (bytes, end)
 }
 
@@ -101,8 +105,8 @@ impl<'a> Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
-    /// Microseconds, severity, flags, text.
-    type Item = (u64, Option<Severity>, LogFlags, &'a [u8]);
+    /// Microseconds, severity, flags, template, text.
+    type Item = (u64, Option<Severity>, LogFlags, u32, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut rest = self.rest;
@@ -110,12 +114,13 @@ impl<'a> Iterator for Records<'a> {
         let at = self.at.wrapping_add((step >> 1) as i64 as u64 ^ (step & 1).wrapping_neg());
         let (&known, more) = rest.split_first()?;
         rest = more;
+        let template = u32::try_from(number(&mut rest)?).ok()?;
         let length = usize::try_from(number(&mut rest)?).ok()?;
         let (text, rest) = rest.split_at_checked(length)?;
         let severity =
             (known & 7).checked_sub(1).and_then(|nth| Severity::ALL.get(usize::from(nth)));
         (self.rest, self.at) = (rest, at);
-        Some((at, severity.copied(), LogFlags::from_bits(known >> 3), text))
+        Some((at, severity.copied(), LogFlags::from_bits(known >> 3), template, text))
     }
 }
 
@@ -137,7 +142,7 @@ mod tests {
         ];
         let (mut bytes, mut before) = (Vec::new(), 0);
         for (at, severity, flags, text) in lines {
-            let (head, length) = head(before, at, severity, flags, text.len());
+            let (head, length) = head(before, at, severity, flags, 300, text.len());
             bytes.extend(&head[..length]);
             bytes.extend(text.as_bytes());
             before = at;
@@ -145,7 +150,7 @@ mod tests {
         let read: Vec<_> = Records::new(&bytes).collect();
         assert_eq!(
             read,
-            lines.map(|(at, severity, flags, text)| (at, severity, flags, text.as_bytes()))
+            lines.map(|(at, severity, flags, text)| (at, severity, flags, 300, text.as_bytes()))
         );
         for cut in 0..bytes.len() {
             assert!(Records::new(&bytes[..cut]).count() < 3);

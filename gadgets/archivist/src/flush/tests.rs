@@ -1,0 +1,129 @@
+use std::fs;
+use std::time::Duration;
+
+use gadget_core::{Bytes, FlushRequest, LogFlags, LogMeta, PlanId, Severity, SourceId, Timestamp};
+use serde_json::Value;
+
+use super::*;
+use crate::ring::ArchiveSettings;
+
+const SMALL: ArchiveSettings = ArchiveSettings {
+    bytes: Bytes::from_mib(16),
+    window: Duration::from_secs(120),
+    line: 64 << 10,
+};
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(1_800_000_000_000_000_000 + millis * 1_000_000)
+}
+
+fn request(from: u64, until: u64) -> FlushRequest {
+    FlushRequest {
+        plan: PlanId(7),
+        from: at(from),
+        until: at(until),
+        reason: "never seen".into(),
+        about: "api".into(),
+    }
+}
+
+/// An archive and a watch that have seen the same lines: a thousand requests of two services, one line never seen before amid them.
+fn scene(folder: &std::path::Path) -> (Archive, LogWatch) {
+    let (mut archive, _) = Archive::open(folder.join("ring"), SMALL).unwrap();
+    let mut watch = LogWatch::default();
+    let mut log = |service: &str, millis: u64, severity, text: &str| {
+        let (source, flags) = (SourceId::OTHER, LogFlags::default());
+        let meta =
+            LogMeta { source, at: at(millis), written: None, severity: Some(severity), flags };
+        let seen = watch.observe_line(service, &meta, text.as_bytes());
+        archive.append_line(service, &meta, seen.template, text.as_bytes());
+    };
+    for nth in 0..1_000 {
+        log(
+            ["api", "db"][nth as usize % 2],
+            nth * 50,
+            Severity::Info,
+            &format!("request {nth} took {} ms", nth % 97),
+        );
+        if nth == 900 {
+            log("db", nth * 50 + 1, Severity::Error, "disk \"sda\" has\tfailed, giving up \u{1}");
+        }
+    }
+    (archive, watch)
+}
+
+#[test]
+fn what_is_new_comes_first_and_everything_comes_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, watch) = scene(folder.path());
+    let mut sink = FileSink::new(folder.path());
+    let summary = flush(&archive, &request(40_000, 50_000), &watch, &mut sink).unwrap();
+    let path = sink.last().unwrap();
+    assert_eq!(path.file_name().unwrap(), "incident-20270115T080050Z-7.jsonl");
+    let text = fs::read_to_string(path).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["incident"].as_u64(), lines[0]["lines"].as_u64()), (Some(7), Some(201)));
+    assert_eq!(lines[0]["services"], serde_json::json!(["api", "db"]));
+    assert_eq!(lines.len(), 202);
+    let first = &lines[1];
+    assert_eq!(first["line"], "disk \"sda\" has\tfailed, giving up \u{1}");
+    assert_eq!(
+        (first["severity"].as_str(), first["service"].as_str()),
+        (Some("ERROR"), Some("db"))
+    );
+    assert!(first["novelty"].as_f64().unwrap() >= NEWS);
+    assert_eq!(first["at"], "2027-01-15T08:00:45.001000Z");
+    assert!(lines[2..].is_sorted_by_key(|line| line["at"].as_str()));
+    assert!(
+        lines[2..].iter().all(|line| line["novelty"].is_null() && line["line"] != first["line"])
+    );
+    assert_eq!(summary.news.len(), 1);
+    assert!(!text.contains(".part") && fs::read_dir(folder.path()).unwrap().count() == 2);
+}
+
+#[test]
+fn lines_of_an_earlier_process_are_known_by_their_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(scene(folder.path()));
+    let (archive, _) = Archive::open(folder.path().join("ring"), SMALL).unwrap();
+    let mut watch = LogWatch::default();
+    archive.read(Timestamp::EPOCH, at(99_999), |entry| {
+        assert_eq!(entry.template, None);
+        watch.learn(entry.service, entry.text);
+    });
+    let mut sink = FileSink::new(folder.path());
+    let summary = flush(&archive, &request(40_000, 50_000), &watch, &mut sink).unwrap();
+    assert_eq!(summary.news.len(), 1);
+    assert!(summary.news[0].template.contains("failed"), "{summary:?}");
+}
+
+#[test]
+fn a_sink_that_fails_leaves_no_whole_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, watch) = scene(folder.path());
+    let mut sink = FileSink::new(folder.path().join("nowhere"));
+    assert!(flush(&archive, &request(0, 50_000), &watch, &mut sink).is_err());
+    assert_eq!(sink.last(), None);
+}
+
+#[test]
+fn a_day_s_budget_holds_over_restarts_and_ends_with_the_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("budget.json");
+    let settings = BudgetSettings { bytes: Bytes::new(1_000), incidents: 3 };
+    let mut budget = Budget::open(&path, settings);
+    for _ in 0..2 {
+        assert_eq!(budget.ask(at(0)), Ok(()));
+        budget.spend(400).unwrap();
+    }
+    let mut budget = Budget::open(&path, settings);
+    assert_eq!(budget.ask(at(0)), Ok(()));
+    budget.spend(1).unwrap();
+    assert_eq!(budget.ask(at(0)), Err(BudgetError::Incidents(3)));
+    assert_eq!(budget.ask(at(24 * 3_600_000)), Ok(()));
+    budget.spend(1_000).unwrap();
+    assert_eq!(budget.ask(at(24 * 3_600_000)), Err(BudgetError::Bytes(Bytes::new(1_000))));
+    assert_eq!(budget.spent().refused, 1);
+    fs::write(&path, "not json").unwrap();
+    assert_eq!(Budget::open(&path, settings).spent(), Spent::default());
+}
