@@ -60,9 +60,14 @@ enum Next {
     Node,
     /// The numbered frames of PHP.
     Frames,
+    /// The lines of a key or a certificate.
+    Pem,
 }
 
 const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
 
 /// What goes on with a record wherever it stands.
 const FOLLOWS: [&[u8]; 9] = [
@@ -99,6 +104,7 @@ impl Trace {
             Some(b'T') if line.starts_with(TRACEBACK) => self.next = Next::PythonFrames,
             Some(b'g') if goroutine(line) => self.next = Next::Go,
             Some(b'S') if line == b"Stack trace:" => self.next = Next::Frames,
+            _ if self.pem(line) => {}
             _ if end.ends_with(b":") && memchr::memmem::find(line, b" panicked at ").is_some() => {
                 self.next = Next::RustMessage;
             }
@@ -106,9 +112,18 @@ impl Trace {
         }
     }
 
+    /// True where a key or a certificate begins or ends.
+    fn pem(&mut self, line: &[u8]) -> bool {
+        let Some(dashes) = memchr::memmem::find(line, b"-----") else { return false };
+        let (begins, ends) =
+            (line[dashes..].starts_with(BEGIN), memchr::memmem::find(line, END).is_some());
+        self.next = if begins && !ends { Next::Pem } else { Next::Nothing };
+        begins || ends
+    }
+
     fn continues(&mut self, line: &[u8]) -> bool {
         let Some(&first) = line.first() else {
-            return matches!(self.next, Next::Go | Next::Node | Next::PythonMore);
+            return matches!(self.next, Next::Go | Next::Node | Next::PythonMore | Next::Pem);
         };
         let follows = match first {
             b' ' | b'\t' => {
@@ -146,6 +161,7 @@ impl Trace {
             Next::PythonMore if line.starts_with(b"During handling of the above exception") => {
                 return true;
             }
+            Next::Pem if pem_line(line) => return true,
             Next::Go if go_frame(line) => return true,
             Next::Node if error_name(line) || line.starts_with(b"Node.js v") => return true,
             Next::Frames if line[0] == b'#' && line.get(1).is_some_and(u8::is_ascii_digit) => {
@@ -159,6 +175,14 @@ impl Trace {
         self.named = true;
         true
     }
+}
+
+/// Base64, a header of an encrypted key, the end.
+fn pem_line(line: &[u8]) -> bool {
+    line.starts_with(END)
+        || line.starts_with(b"Proc-Type: ")
+        || line.starts_with(b"DEK-Info: ")
+        || line.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte))
 }
 
 /// The word at the beginning of a line that is followed by `: ` or by nothing.
@@ -302,6 +326,10 @@ mod tests {
                 ".net, logged",
                 "fail: Microsoft.AspNetCore.Server.Kestrel[13]\n      An unhandled exception\n      System.Exception: x\n         at A.B()",
             ),
+            (
+                "a private key",
+                "loaded -----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nMIIEpAIBAAKCAQEA\nx+/y==\n-----END RSA PRIVATE KEY-----",
+            ),
             ("json over lines", "{\n  \"a\": [\n    1\n  ]\n}"),
             ("a call over lines", "2024-02-03 10:00:00 sent: {\n  a: 1,\n});"),
         ] {
@@ -326,6 +354,8 @@ mod tests {
             "ok\n#1 first",
             "{\"a\":1}\n{\"a\":2}",
             "goroutines are cheap\nmain.main()",
+            "-----BEGIN A----- x -----END A-----\nabc",
+            "---- a\nabc",
         ] {
             assert_eq!(records(text), vec![1; text.lines().count()], "{text}");
         }
