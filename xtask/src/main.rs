@@ -15,6 +15,7 @@ mod lab;
 mod needs;
 mod new_gadget;
 mod proto;
+mod quality;
 mod readme;
 mod run;
 mod survey;
@@ -70,6 +71,8 @@ enum Task {
     Kernels(kernels::Options),
     /// Record this host under real loads, put recordings through the Surveyor, and report how near it comes.
     Survey(survey::Options),
+    /// Measure on labelled data what the Curator hides and what triggers the Archivist, and print the tables.
+    Quality(quality::Options),
     /// Make a gadget that compiles, tests and runs in an example of the same name.
     NewGadget {
         /// Lower-case letters, digits and dashes: `surveyor`.
@@ -115,6 +118,7 @@ fn perform(cli: Cli) -> Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Kernels(options) => kernels::run(&workspace, &options, install),
         Task::Survey(options) => survey::run(&workspace, &options, install),
+        Task::Quality(options) => quality::run(&workspace, &options),
         Task::NewGadget { name } => new_gadget::run(&workspace, &name),
     }
 }

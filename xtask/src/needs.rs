@@ -86,6 +86,14 @@ const NEEDS: &[Need] = {
         // cargo's tools are had in seconds as wheels, and in many minutes from source.
         need(Gates, PythonEnvironment, Always, &["python3", "python3-venv"]),
         need(Peers, Program("prometheus"), Always, &["prometheus"]),
+        // What reads the journal, and what makes one of text.
+        need(Peers, Program("journalctl"), Always, &["systemd"]),
+        need(
+            Peers,
+            Program("/lib/systemd/systemd-journal-remote"),
+            Always,
+            &["systemd-journal-remote"],
+        ),
         need(Peers, Program("protoc"), Always, &["protobuf-compiler"]),
         need(Peers, PythonEnvironment, Always, &["python3", "python3-venv"]),
         need(Fuzz, PythonEnvironment, Always, &["python3", "python3-venv"]),
