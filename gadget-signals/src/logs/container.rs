@@ -12,15 +12,6 @@ use gadget_core::{LogSource, Timestamp};
 use super::line::json::{Members, Value, unescape};
 use super::line::{When, written};
 
-/// How a runtime wraps the lines of its containers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContainerFormat {
-    /// `{"log":"text\n","stream":"stdout","time":"2024-02-03T10:00:00.123456789Z"}`
-    Docker,
-    /// `2016-10-06T00:17:09.669794202Z stdout F text`
-    Cri,
-}
-
 /// One line of a container's file: a line that the container wrote, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContainerLine {
@@ -34,16 +25,14 @@ pub struct ContainerLine {
     pub replaced: bool,
 }
 
-impl ContainerFormat {
-    /// Takes a line of the file apart and appends the container's text to `text`. `None`, and nothing appended, if it is not of this
-    /// format.
-    #[must_use]
-    pub fn unwrap(self, line: &[u8], text: &mut Vec<u8>) -> Option<ContainerLine> {
-        match self {
-            Self::Docker => docker(line, text),
-            Self::Cri => cri(line, text),
-        }
-    }
+/// Takes a line of a container's file apart, which of the two formats it is of, and appends the container's text to `text`. `None`, and
+/// nothing appended, if it is of neither.
+///
+/// - Docker: `{"log":"text\n","stream":"stdout","time":"2024-02-03T10:00:00.123456789Z"}`
+/// - CRI: `2016-10-06T00:17:09.669794202Z stdout F text`
+#[must_use]
+pub fn container_line(line: &[u8], text: &mut Vec<u8>) -> Option<ContainerLine> {
+    if line.first() == Some(&b'{') { docker(line, text) } else { cri(line, text) }
 }
 
 fn docker(line: &[u8], text: &mut Vec<u8>) -> Option<ContainerLine> {
@@ -86,7 +75,7 @@ fn cri(line: &[u8], text: &mut Vec<u8>) -> Option<ContainerLine> {
     Some(ContainerLine { written: Some(at), stderr, ends, replaced: false })
 }
 
-/// The container that a log file belongs to, and how its lines are wrapped.
+/// The container that a log file belongs to.
 ///
 /// - `/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log`: the service is the container's name.
 /// - `/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log`: likewise.
@@ -96,7 +85,7 @@ fn cri(line: &[u8], text: &mut Vec<u8>) -> Option<ContainerLine> {
 /// Files of pods have `kubernetes/NAMESPACE/POD` as their origin. Whatever is above these folders does not matter, so a host's tree may
 /// be mounted anywhere. Absent: for every other file.
 #[must_use]
-pub fn container_file(path: &str) -> Option<(LogSource, ContainerFormat)> {
+pub fn container_file(path: &str) -> Option<LogSource> {
     let mut parts = path.rsplit('/');
     let (name, folder, above) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
     let stem = name.strip_suffix(".log")?;
@@ -105,8 +94,7 @@ pub fn container_file(path: &str) -> Option<(LogSource, ContainerFormat)> {
         && is_id(id)
     {
         let service = docker_name(Path::new(path)).unwrap_or_else(|| id[..12].into());
-        let source = LogSource { service, origin: path.into(), container: Some(id.into()) };
-        return Some((source, ContainerFormat::Docker));
+        return Some(LogSource { service, origin: path.into(), container: Some(id.into()) });
     }
     let (namespace, pod, container, id) = if folder == "containers" {
         let (pod, rest) = stem.split_once('_')?;
@@ -120,8 +108,7 @@ pub fn container_file(path: &str) -> Option<(LogSource, ContainerFormat)> {
         return None;
     };
     let origin = format!("kubernetes/{namespace}/{pod}").into();
-    let source = LogSource { service: container.into(), origin, container: id };
-    Some((source, ContainerFormat::Cri))
+    Some(LogSource { service: container.into(), origin, container: id })
 }
 
 fn is_id(id: &str) -> bool {
@@ -147,9 +134,9 @@ mod tests {
 
     const ID: &str = "4f6d0e5b8f7c4a3b2d1e0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c";
 
-    fn unwrap(format: ContainerFormat, line: &str) -> Option<(String, ContainerLine)> {
+    fn unwrap(line: &str) -> Option<(String, ContainerLine)> {
         let mut text = Vec::new();
-        let unwrapped = format.unwrap(line.as_bytes(), &mut text);
+        let unwrapped = container_line(line.as_bytes(), &mut text);
         assert!(unwrapped.is_some() || text.is_empty());
         Some((String::from_utf8(text).unwrap(), unwrapped?))
     }
@@ -157,7 +144,7 @@ mod tests {
     #[test]
     fn lines_of_docker_are_taken_out_of_their_json() {
         let line = r#"{"log":"a \"b\"\t\u003cé\u003e\n","stream":"stderr","attrs":{"log":"x"},"time":"2024-02-03T10:00:00.123456789Z"}"#;
-        let (text, line) = unwrap(ContainerFormat::Docker, line).unwrap();
+        let (text, line) = unwrap(line).unwrap();
         assert_eq!(text, "a \"b\"\t<é>");
         assert_eq!(line.written.unwrap().as_nanos() % 1_000_000_000, 123_456_789);
         assert!(line.stderr && line.ends && !line.replaced);
@@ -167,28 +154,25 @@ mod tests {
             (r"\\\n", "\\", true),
             (r"\n", "", true),
         ] {
-            let (found, line) =
-                unwrap(ContainerFormat::Docker, &format!(r#"{{"log":"{log}","stream":"stdout"}}"#))
-                    .unwrap();
+            let (found, line) = unwrap(&format!(r#"{{"log":"{log}","stream":"stdout"}}"#)).unwrap();
             assert_eq!((found.as_str(), line.ends), (text, ends), "{log}");
         }
         for line in ["", "{}", "plain", r#"{"log":1}"#, r#"{"log":"broken"#] {
-            assert_eq!(unwrap(ContainerFormat::Docker, line), None, "{line}");
+            assert_eq!(unwrap(line), None, "{line}");
         }
     }
 
     #[test]
     fn lines_of_the_cri_are_taken_out_of_their_columns() {
         let line = "2016-10-06T00:17:09.669794202Z stdout P log content 1";
-        let (text, line) = unwrap(ContainerFormat::Cri, line).unwrap();
+        let (text, line) = unwrap(line).unwrap();
         assert_eq!(text, "log content 1");
         assert_eq!(line.written.unwrap().to_string(), "2016-10-06T00:17:09.669Z");
         assert!(!line.ends && !line.stderr);
-        let (text, line) =
-            unwrap(ContainerFormat::Cri, "2016-10-06T02:17:09.1+02:00 stderr F:x   a  b ").unwrap();
+        let (text, line) = unwrap("2016-10-06T02:17:09.1+02:00 stderr F:x   a  b ").unwrap();
         assert_eq!(text, "  a  b ");
         assert!(line.ends && line.stderr);
-        let (text, _) = unwrap(ContainerFormat::Cri, "2016-10-06T00:17:09.66Z stdout F").unwrap();
+        let (text, _) = unwrap("2016-10-06T00:17:09.66Z stdout F").unwrap();
         assert_eq!(text, "");
         for line in [
             "",
@@ -197,38 +181,28 @@ mod tests {
             "2016-10-06T00:17:09Z stdout Q a",
             "2016-10-06T00:17:09Z",
         ] {
-            assert_eq!(unwrap(ContainerFormat::Cri, line), None, "{line}");
+            assert_eq!(unwrap(line), None, "{line}");
         }
     }
 
     #[test]
     fn the_path_of_a_file_says_whose_lines_it_has() {
         let of = |path: &str| {
-            let (source, format) = container_file(path)?;
+            let source = container_file(path)?;
             let id = source.container.map(|id| id.to_string());
-            Some((source.service.to_string(), source.origin.to_string(), id, format))
+            Some((source.service.to_string(), source.origin.to_string(), id))
         };
-        let pod = Some((
-            "nginx".into(),
-            "kubernetes/kube-system/web-7f-x".into(),
-            Some(ID.into()),
-            ContainerFormat::Cri,
-        ));
+        let id = Some(ID.to_owned());
         assert_eq!(
             of(&format!("/host/var/log/containers/web-7f-x_kube-system_nginx-{ID}.log")),
-            pod
+            Some(("nginx".into(), "kubernetes/kube-system/web-7f-x".into(), id.clone()))
         );
-        let (source, format) =
-            container_file("/var/log/pods/shop_cart-0_3c1c-9a/cart-db/12.log").unwrap();
         assert_eq!(
-            (&*source.service, &*source.origin, format),
-            ("cart-db", "kubernetes/shop/cart-0", ContainerFormat::Cri)
+            of("/var/log/pods/shop_cart-0_3c1c-9a/cart-db/12.log"),
+            Some(("cart-db".into(), "kubernetes/shop/cart-0".into(), None))
         );
         let docker = format!("/var/lib/docker/containers/{ID}/{ID}-json.log");
-        assert_eq!(
-            of(&docker),
-            Some((ID[..12].into(), docker.clone(), Some(ID.into()), ContainerFormat::Docker))
-        );
+        assert_eq!(of(&docker), Some((ID[..12].into(), docker.clone(), id)));
         for path in [
             "/var/log/syslog",
             "x.log",
@@ -247,7 +221,7 @@ mod tests {
         let root =
             tree(&[(&config, r#"{"State":{"Name":"no"},"ID":"x","Name":"/shop-db"}"#), (&log, "")]);
         let path = root.path().join(&log);
-        let (source, _) = container_file(path.to_str().unwrap()).unwrap();
+        let source = container_file(path.to_str().unwrap()).unwrap();
         assert_eq!(&*source.service, "shop-db");
     }
 }

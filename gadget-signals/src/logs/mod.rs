@@ -17,7 +17,7 @@ mod tail;
 
 pub use channel::{Closed, LogChannel, LogSender, log_channel};
 pub use checkpoint::{Checkpoint, Resumed};
-pub use container::{ContainerFormat, ContainerLine, container_file};
+pub use container::{ContainerLine, container_file, container_line};
 pub use journal::{Journal, JournalBuilder, JournalEntry, JournalExport};
 pub use line::{Head, When, head, severity, written};
 pub use refine::{Encoding, Joining, Refine, RefineSettings};

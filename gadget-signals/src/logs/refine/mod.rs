@@ -15,7 +15,7 @@ use gadget_core::{
     LogBatch, LogFlags, LogInput, LogMeta, LogRead, LogSources, SignalError, SourceId,
 };
 
-use super::container::{ContainerFormat, container_file};
+use super::container::{container_file, container_line};
 use super::line::{When, head};
 use clean::clean;
 pub use encoding::Encoding;
@@ -95,7 +95,8 @@ struct Source {
     /// As whose its lines are given out.
     id: SourceId,
     settings: Arc<RefineSettings>,
-    container: Option<ContainerFormat>,
+    /// Its lines are in the format of a container runtime.
+    container: bool,
     decoder: Decoder,
     /// Of the last bytes that the decoder got.
     meta: LogMeta,
@@ -153,13 +154,13 @@ impl<I> Refine<I> {
     fn learn(&self, source: SourceId, meta: LogMeta, now: Instant) -> Source {
         let known = self.sources.get(source);
         let settings = |service: &str| self.special.get(service).unwrap_or(&self.settings).clone();
-        let (mut id, mut of, mut container) = (source, settings(&known.service), None);
+        let (mut id, mut of, mut container) = (source, settings(&known.service), false);
         if of.containers
             && source != SourceId::OTHER
-            && let Some((refined, format)) = container_file(&known.origin)
+            && let Some(refined) = container_file(&known.origin)
         {
             of = settings(&refined.service);
-            (id, container) = (self.sources.id(&refined), Some(format));
+            (id, container) = (self.sources.id(&refined), true);
         }
         let decoder = Decoder::new(of.encoding);
         let streams = Default::default();
@@ -175,9 +176,9 @@ impl<I> Refine<I> {
         }
         let Some(source) = self.known.get_mut(&from) else { return };
         let meta = LogMeta { source: source.id, ..meta };
-        if let Some(format) = source.container {
+        if source.container {
             self.unwrapped.clear();
-            if let Some(line) = format.unwrap(text, &mut self.unwrapped) {
+            if let Some(line) = container_line(text, &mut self.unwrapped) {
                 let mut meta = LogMeta { written: line.written.or(meta.written), ..meta };
                 if line.replaced {
                     meta.flags = meta.flags.with(LogFlags::REPLACED);
@@ -358,7 +359,7 @@ impl Source {
         let record = held.get_or_insert_with(|| Held::new(meta, now));
         identify(&mut meta, text, settings);
         record.text.clear();
-        record.text.shrink_to(4 << 10);
+        record.text.shrink_to(16 << 10);
         record.text.extend_from_slice(&text[..text.len().min(settings.longest + 1)]);
         record.trace = trace.unwrap_or_else(|| Trace::of(text, meta.severity));
         (record.meta, record.lines, record.since) = (meta, 1, now);
