@@ -348,7 +348,7 @@ fn keep_killing(folder: &Path, over: &AtomicBool, done: &AtomicBool, kills: &Ato
         random ^= random >> 7;
         random ^= random << 17;
         // Also right after its start, and now and then only after a while.
-        let life = if random % 4 == 0 { random % 1000 } else { random % 120 };
+        let life = if random.is_multiple_of(4) { random % 1000 } else { random % 120 };
         thread::sleep(Duration::from_millis(life));
         assert_eq!(reader.try_wait().unwrap(), None, "the reader ended by itself");
         reader.kill().unwrap();

@@ -15,7 +15,7 @@ use super::tail::position::{Digest, Position};
 const MAGIC: &[u8; 8] = b"GTAIL\x00\x01\n";
 /// Ahead of a frame: its length and its CRC-32.
 const AHEAD: usize = 8;
-const POSITION: usize = 8 * 6 + 4 + 1;
+const POSITION: usize = 8 * 7 + 4 + 1;
 /// A file of fewer bytes than this is not written anew.
 const SMALL: u64 = 64 << 10;
 
@@ -93,12 +93,13 @@ fn write<'a>(
         bytes.extend(places.gone_since.to_le_bytes());
         bytes.extend((places.files.len() as u32).to_le_bytes());
         for at in &places.files {
-            for word in [at.dev, at.ino, at.head.hash, at.offset, at.tail.hash, at.written as u64] {
+            let Position { dev, ino, base, head, offset, tail, written, state } = at;
+            for word in [dev, ino, base, &head.hash, offset, &tail.hash, &(*written as u64)] {
                 bytes.extend(word.to_le_bytes());
             }
-            bytes.extend(at.head.len.to_le_bytes());
-            bytes.extend(at.tail.len.to_le_bytes());
-            bytes.push(at.state);
+            bytes.extend(head.len.to_le_bytes());
+            bytes.extend(tail.len.to_le_bytes());
+            bytes.push(*state);
         }
     }
     let payload = &bytes[start + AHEAD..];
@@ -133,15 +134,15 @@ fn read(mut bytes: &[u8]) -> Option<Frame> {
         let (files, rest) = bytes.split_at_checked(files.checked_mul(POSITION)?)?;
         bytes = rest;
         let files = files.chunks_exact(POSITION).map(|mut file| {
-            let mut words = [0; 6];
+            let mut words = [0; 7];
             for word in &mut words {
                 *word = u64::from_le_bytes(take(&mut file)?);
             }
-            let [dev, ino, head, offset, tail, written] = words;
+            let [dev, ino, base, head, offset, tail, written] = words;
             let head = Digest { len: u16::from_le_bytes(take(&mut file)?), hash: head };
             let tail = Digest { len: u16::from_le_bytes(take(&mut file)?), hash: tail };
             let [state] = take(&mut file)?;
-            Some(Position { dev, ino, head, offset, tail, written: written as i64, state })
+            Some(Position { dev, ino, base, head, offset, tail, written: written as i64, state })
         });
         let files = files.collect::<Option<_>>()?;
         changed.push((path, Places { gone_since, files }));
@@ -269,7 +270,8 @@ mod tests {
 
     fn places(offset: u64) -> Places {
         let head = Digest { len: 7, hash: 0x1234 };
-        let at = Position { dev: 1, ino: 2, head, offset, tail: head, written: -5, state: 3 };
+        let (dev, ino, base) = (1, 2, 3);
+        let at = Position { dev, ino, base, head, offset, tail: head, written: -5, state: 3 };
         Places { gone_since: 9, files: vec![at; 2] }
     }
 

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use gadget_core::{LogBatch, LogFlags, LogMeta};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, SeekFrom, fstat, openat, seek};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
-use super::position::{Content, Digest, HEAD, Position, TAIL, pread, state};
+use super::position::{Content, Digest, HEAD, Position, TAIL, first_byte, pread, state};
 
 /// What is read of one file before the next one's turn.
 pub(super) const BLOCK: usize = 64 << 10;
@@ -136,13 +136,7 @@ impl Generation {
     /// A file of which nothing was read.
     pub(super) fn new(file: OwnedFd, stat: Stat) -> Self {
         let Stat { dev, ino, written, .. } = stat;
-        let at = Position {
-            dev,
-            ino,
-            written,
-            state: state::LEADING | state::EMPTY,
-            ..Position::default()
-        };
+        let at = Position { dev, ino, written, state: state::EMPTY, ..Position::default() };
         Self { at, seen: 0, file: Some(file), retired: None }
     }
 
@@ -171,7 +165,10 @@ impl Generation {
     pub(super) fn learn_head(&mut self) -> io::Result<bool> {
         let Some(file) = &self.file else { return Ok(true) };
         let mut bytes = [0; HEAD];
-        let n = pread(file, &mut bytes, 0)?;
+        if self.at.head.len == 0 {
+            self.at.base = first_byte(file.as_fd())?;
+        }
+        let n = pread(file, &mut bytes, self.at.base)?;
         let same = self.at.head.begins(&bytes[..n]);
         if same {
             self.at.head = Digest::of(&bytes[..n]);
@@ -186,7 +183,7 @@ impl Generation {
         self.seen = self.at.offset;
         let mut last = [0];
         let n = pread(file, &mut last, self.at.offset.saturating_sub(1))?;
-        self.at.set(state::LEADING | state::EMPTY, n == 0);
+        self.at.set(state::EMPTY, n == 0);
         self.at.set(state::SKIPPING, n == 1 && last != [b'\n']);
         Ok(())
     }
@@ -195,12 +192,33 @@ impl Generation {
     ///
     /// Whether the content is still the one that was read is seen from the bytes before the position, that are read with those
     /// after it, and from the first bytes, that are read once more after them: a truncation between the two shows.
-    pub(super) fn look(&mut self, buffer: &mut Vec<u8>, longest: usize) -> io::Result<Look> {
+    pub(super) fn look(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        longest: usize,
+        count: &mut Delivered,
+    ) -> io::Result<Look> {
         let Some(file) = &self.file else { return Ok(Look::End) };
         let size = Stat::of_open(file)?.size;
         if size < self.seen {
             return Ok(Look::Replaced);
         }
+        if self.at.head.len == 0 {
+            self.learn_head()?;
+            if self.at.head.len == 0 {
+                // Nothing, or nothing but NULs.
+                self.seen = size;
+                return Ok(Look::End);
+            }
+        }
+        if self.at.offset < self.at.base {
+            count.nuls += self.at.base - self.at.offset;
+            let nuls = [0; TAIL];
+            self.at.offset = self.at.base;
+            self.at.tail = Digest::of(&nuls[..self.at.base.min(TAIL as u64) as usize]);
+            self.seen = self.at.base;
+        }
+        let Some(file) = &self.file else { return Ok(Look::End) };
         let before = usize::from(self.at.tail.len).min(TAIL);
         let partial = self.seen - self.at.offset;
         // Of a long line only what came since the last look is searched, so that it is not read again for every part of it.
@@ -233,7 +251,9 @@ impl Generation {
         if n < before || !self.at.tail.begins(&buffer[..n]) {
             return Ok(Look::Replaced);
         }
-        if n == before && self.at.head.len as usize == HEAD.min(self.at.offset as usize) {
+        if n == before
+            && u64::from(self.at.head.len) == (self.at.offset - self.at.base).min(HEAD as u64)
+        {
             return Ok(Look::End);
         }
         if !self.learn_head()? {
@@ -247,12 +267,6 @@ impl Generation {
         let before = usize::from(self.at.tail.len).min(TAIL);
         let whole = buffer.len() >= before + BLOCK;
         let mut at = before;
-        if self.at.has(state::LEADING) {
-            let nuls = buffer[at..].iter().take_while(|&&byte| byte == 0).count();
-            out.count.nuls += nuls as u64;
-            at += nuls;
-            self.at.set(state::LEADING, at == buffer.len());
-        }
         if self.at.has(state::SKIPPING) {
             match memchr::memchr(b'\n', &buffer[at..]) {
                 Some(end) => {
@@ -311,21 +325,6 @@ impl Generation {
         self.at.offset += (to - before) as u64;
         self.at.tail = Digest::of(&buffer[to.saturating_sub(TAIL)..to]);
         self.seen = self.at.offset;
-    }
-
-    /// Goes past a hole at the start, without reading it.
-    pub(super) fn skip_hole(&mut self, count: &mut Delivered) {
-        let Some(file) = &self.file else { return };
-        if self.at.has(state::LEADING)
-            && let Ok(data) = seek(file, SeekFrom::Data(self.at.offset))
-            && data > self.at.offset
-        {
-            let nul = [0; TAIL];
-            count.nuls += data - self.at.offset;
-            self.at.offset = data;
-            self.seen = data;
-            self.at.tail = Digest::of(&nul[..data.min(TAIL as u64) as usize]);
-        }
     }
 
     pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {

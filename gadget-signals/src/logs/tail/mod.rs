@@ -2,6 +2,8 @@
 
 mod folder;
 mod generation;
+#[cfg(test)]
+mod model;
 mod pattern;
 pub(super) mod position;
 mod scan;

@@ -3,6 +3,7 @@
 use std::io;
 
 use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 use super::generation::Stat;
@@ -41,16 +42,14 @@ impl Digest {
 pub(crate) mod state {
     /// The rest of a line that was cut is skipped.
     pub(crate) const SKIPPING: u8 = 1;
-    /// Nothing but NULs so far.
-    pub(crate) const LEADING: u8 = 1 << 1;
     /// Its path leads elsewhere by now.
-    pub(crate) const RETIRED: u8 = 1 << 2;
+    pub(crate) const RETIRED: u8 = 1 << 1;
     /// It was read to its end, and nothing more is expected of it.
-    pub(crate) const FINISHED: u8 = 1 << 3;
+    pub(crate) const FINISHED: u8 = 1 << 2;
     /// It was copied from the file that was read, which was truncated: nobody writes to it.
-    pub(crate) const COPY: u8 = 1 << 4;
+    pub(crate) const COPY: u8 = 1 << 3;
     /// It was empty when its siblings were last looked at: what it held then may have been copied and truncated since.
-    pub(crate) const EMPTY: u8 = 1 << 5;
+    pub(crate) const EMPTY: u8 = 1 << 4;
 }
 
 /// A place in a file, with what tells this file from others: device, inode, its first bytes, and the bytes before the place, since
@@ -59,7 +58,9 @@ pub(crate) mod state {
 pub(crate) struct Position {
     pub(crate) dev: u64,
     pub(crate) ino: u64,
-    /// The first bytes, 256 at most, as far as they were there.
+    /// Where content begins: after a hole, where a writer went on after a truncation.
+    pub(crate) base: u64,
+    /// The first bytes from there, 256 at most, as far as they were there.
     pub(crate) head: Digest,
     /// Where the first line begins that was not delivered.
     pub(crate) offset: u64,
@@ -83,19 +84,20 @@ impl Position {
     /// The end of a file, as if it had been read.
     pub(super) fn end_of(file: BorrowedFd<'_>, stat: &Stat) -> io::Result<Self> {
         let mut bytes = [0; HEAD];
-        let n = pread(file, &mut bytes, 0)?;
+        let base = first_byte(file)?;
+        let n = pread(file, &mut bytes, base)?;
         let head = Digest::of(&bytes[..n]);
         let from = stat.size.saturating_sub(TAIL as u64);
         let n = pread(file, &mut bytes[..TAIL], from)?;
         let (dev, ino, written) = (stat.dev, stat.ino, stat.written);
         let (offset, tail) = (from + n as u64, Digest::of(&bytes[..n]));
-        Ok(Self { dev, ino, head, offset, tail, written, state: 0 })
+        Ok(Self { dev, ino, base, head, offset, tail, written, state: 0 })
     }
 
     /// How `file`, of whatever inode, relates to the content that was read.
     pub(super) fn content(&self, file: BorrowedFd<'_>) -> io::Result<Content> {
         let mut bytes = [0; HEAD];
-        let n = pread(file, &mut bytes, 0)?;
+        let n = pread(file, &mut bytes, self.base)?;
         if self.head.len == 0 || !self.head.begins(&bytes[..n]) {
             return Ok(Content::Other);
         }
@@ -103,9 +105,8 @@ impl Position {
         let n = pread(file, &mut bytes[..len], self.offset.saturating_sub(len as u64))?;
         Ok(match n == len {
             true if self.tail.begins(&bytes[..n]) => Content::Same,
-            // All files with a hole at their start begin alike.
-            false if self.head != Digest::of(&[0; HEAD]) => Content::Shorter,
-            _ => Content::Other,
+            true => Content::Other,
+            false => Content::Shorter,
         })
     }
 }
@@ -119,6 +120,24 @@ pub(super) enum Content {
     Shorter,
     /// Something else, or nothing that could be compared.
     Other,
+}
+
+/// Where the first byte is that is not NUL; the end, if there is none.
+pub(super) fn first_byte(file: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut bytes = [0; 4096];
+    let mut at = 0;
+    loop {
+        let n = pread(file, &mut bytes, at)?;
+        match bytes[..n].iter().position(|&byte| byte != 0) {
+            Some(first) => return Ok(at + first as u64),
+            None if n < bytes.len() => return Ok(at + n as u64),
+            // Not reading what is not there.
+            None => {
+                let next = at + n as u64;
+                at = seek(file, SeekFrom::Data(next)).map_or(next, |data| data.max(next));
+            }
+        }
+    }
 }
 
 /// Fills `into` from `offset` of a file, unless the file ends before.

@@ -50,7 +50,7 @@ impl Tail {
             self.add(series);
         }
         let kept = self.store.as_ref().and_then(|it| Stat::of(it.path()).ok());
-        self.scanned_at = kept.filter(|_| !checkpoint.paths.is_empty()).map(|it| it.written);
+        self.scanned_at = kept.map(|it| it.written);
     }
 
     fn source_of(&self, path: &Path) -> SourceId {
@@ -144,6 +144,8 @@ impl Tail {
                     && !series.is_looking()
                     && let Some(it) = series.attached()
                     && stat.is(&it.at)
+                    // What it held meanwhile may be in a copy.
+                    && !(it.at.has(state::EMPTY) && stat.written != it.at.written)
                 {
                     let grown = stat.size != it.seen() || stat.written != it.at.written;
                     it.at.written = stat.written;
@@ -170,9 +172,11 @@ impl Tail {
             match held.get(&inode) {
                 Some(&Held { by, .. }) if Some(by) == own => {}
                 Some(&Held { by, finished: true, .. }) => inherits = Some(by),
-                Some(Held { closed: None, .. }) => continue,
-                Some(Held { closed: Some(at), .. }) => {
-                    if at.content(current.file.as_fd()).is_ok_and(|it| it == Content::Same) {
+                Some(Held { closed, .. }) => {
+                    let other = |at: &Position| {
+                        !matches!(at.content(current.file.as_fd()), Ok(Content::Same))
+                    };
+                    if !closed.as_ref().is_some_and(other) {
                         continue;
                     }
                 }

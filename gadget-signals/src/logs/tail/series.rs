@@ -134,9 +134,8 @@ impl Series {
         while i < self.live.len() {
             let (older, rest) = self.live.split_at_mut(i);
             let it = &mut rest[0];
-            it.skip_hole(out.count);
             let retired = it.at.has(state::RETIRED);
-            let look = match it.look(buffer, out.longest) {
+            let look = match it.look(buffer, out.longest, out.count) {
                 Ok(look) => look,
                 Err(error) => {
                     // One that cannot be read must not hold up those after it.
@@ -193,7 +192,8 @@ impl Series {
     fn finish(&mut self, i: usize) {
         let mut at = self.live.remove(i).at;
         at.set(state::FINISHED, true);
-        self.known.push(at);
+        // An empty one cannot be told from others.
+        self.known.extend(Some(at).filter(|at| at.head.len > 0));
         if self.known.len() > KNOWN {
             self.known.remove(0);
         }
@@ -412,9 +412,6 @@ impl Sibling {
     /// True if it is the file that was read to `at`, or a copy of that.
     fn is_of(&self, at: &Position) -> bool {
         let inode = self.stat.is(at);
-        if at.head.len == 0 {
-            return inode;
-        }
         // Files that begin with the same few bytes need not be copies.
         let long = usize::from(at.head.len) == HEAD && !at.has(state::FINISHED);
         match at.content(self.file.as_fd()) {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// A folder of logs, and who reads them.
-struct Host {
+pub(super) struct Host {
     folder: TempDir,
     tail: Option<Tail>,
     settings: fn(TailBuilder) -> TailBuilder,
@@ -19,7 +19,7 @@ struct Host {
 
 impl Host {
     /// Follows `*.log` from the start, before any file is there.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|it| it)
     }
 
@@ -30,7 +30,7 @@ impl Host {
         host
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -39,40 +39,40 @@ impl Host {
         (self.settings)(it.grace(Duration::ZERO))
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.tail = Some(self.builder().build().unwrap());
     }
 
     /// As after a kill: nothing more is said to the checkpoint.
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.tail = None;
     }
 
-    fn tail(&mut self) -> &mut Tail {
+    pub(super) fn tail(&mut self) -> &mut Tail {
         self.tail.as_mut().unwrap()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    fn rename(&self, from: &str, to: &str) {
+    pub(super) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
 
-    fn truncate(&self, name: &str) {
+    pub(super) fn truncate(&self, name: &str) {
         File::options().write(true).open(self.path(name)).unwrap().set_len(0).unwrap();
     }
 
     /// Copies as `copytruncate` of logrotate(8) does.
-    fn copy_truncate(&self, name: &str, to: &str) {
+    pub(super) fn copy_truncate(&self, name: &str, to: &str) {
         fs::copy(self.path(name), self.path(to)).unwrap();
         self.truncate(name);
     }
 
     /// All lines that are to be had, scanning now and not when it is due.
-    fn lines(&mut self) -> Vec<String> {
+    pub(super) fn lines(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut batch = LogBatch::default();
         self.flags.clear();
@@ -96,7 +96,7 @@ impl Host {
         lines
     }
 
-    fn commit(&mut self, mark: u64) {
+    pub(super) fn commit(&mut self, mark: u64) {
         self.tail().commit(mark).unwrap();
     }
 }
