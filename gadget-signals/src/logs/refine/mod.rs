@@ -79,7 +79,8 @@ pub struct Refine<I> {
     sources: LogSources,
     settings: Arc<RefineSettings>,
     special: HashMap<Arc<str>, Arc<RefineSettings>>,
-    known: HashMap<SourceId, Source>,
+    /// By their ids.
+    known: Vec<Option<Box<Source>>>,
     /// The sources that hold something back.
     open: Vec<SourceId>,
     raw: LogBatch,
@@ -129,7 +130,7 @@ impl<I> Refine<I> {
             sources,
             settings: Arc::new(settings),
             special: HashMap::new(),
-            known: HashMap::new(),
+            known: Vec::new(),
             open: Vec::new(),
             raw: LogBatch::default(),
             decoded: Vec::new(),
@@ -169,12 +170,14 @@ impl<I> Refine<I> {
 
     /// One line of the inner input.
     fn take(&mut self, meta: LogMeta, text: &[u8], now: Instant, out: &mut LogBatch) {
-        let from = meta.source;
-        if !self.known.contains_key(&from) {
-            let source = self.learn(from, meta, now);
-            self.known.insert(from, source);
+        let (from, at) = (meta.source, meta.source.0 as usize);
+        if self.known.len() <= at {
+            self.known.resize_with(at + 1, || None);
         }
-        let Some(source) = self.known.get_mut(&from) else { return };
+        if self.known[at].is_none() {
+            self.known[at] = Some(Box::new(self.learn(from, meta, now)));
+        }
+        let Some(source) = &mut self.known[at] else { return };
         let meta = LogMeta { source: source.id, ..meta };
         if source.container {
             self.unwrapped.clear();
@@ -210,7 +213,7 @@ impl<I> Refine<I> {
         let mut held = 0;
         let (known, decoded, cleaned) = (&mut self.known, &mut self.decoded, &mut self.cleaned);
         self.open.retain(|id| {
-            let Some(source) = known.get_mut(id) else { return false };
+            let Some(Some(source)) = known.get_mut(id.0 as usize) else { return false };
             source.give(everything, now, decoded, cleaned, out);
             let left = source.held();
             source.listed = left > 0;
@@ -224,7 +227,7 @@ impl<I> Refine<I> {
 
     /// When the first of what is held back is to be given out.
     fn next_due(&self) -> Option<Instant> {
-        self.open.iter().filter_map(|id| self.known.get(id)?.next_due()).min()
+        self.open.iter().filter_map(|id| self.known.get(id.0 as usize)?.as_ref()?.next_due()).min()
     }
 }
 
@@ -395,7 +398,7 @@ fn emit(mut meta: LogMeta, mut text: &[u8], settings: &RefineSettings, out: &mut
 impl<I: LogInput> LogInput for Refine<I> {
     fn read(&mut self, batch: &mut LogBatch, timeout: Duration) -> Result<LogRead, SignalError> {
         let until = Instant::now() + timeout;
-        let before = batch.len();
+        let before = (batch.len(), batch.lost);
         loop {
             let wait = self.next_due().map_or(until, |due| due.min(until));
             let mut raw = mem::take(&mut self.raw);
@@ -415,7 +418,7 @@ impl<I: LogInput> LogInput for Refine<I> {
                 && (!behind || late >= self.settings.hold.saturating_mul(5));
             self.give(due || matches!(read, Ok(LogRead::End)), now, batch);
             let read = read?;
-            return Ok(if batch.len() > before {
+            return Ok(if (batch.len(), batch.lost) != before {
                 LogRead::Lines
             } else if read == LogRead::End {
                 LogRead::End
