@@ -185,7 +185,9 @@ impl Count {
             let all = watch.lines_of(service);
             let now = self.of_service.get(&**service).copied().unwrap_or(0);
             let (before, of_it) = (all.saturating_sub(now), known.count().saturating_sub(*lines));
-            let rare = ((1.0 + before as f64) / (1.0 + of_it as f64)).ln();
+            let rarity = |of: u64, among: u64| ((1.0 + among as f64) / (1.0 + of as f64)).ln();
+            // Where there was little before this time, by how rare it is in all.
+            let rare = rarity(of_it, before).max(rarity(known.count(), all));
             let novelty = rare * (1.0 + OFTEN * (*lines as f64).ln());
             if rare >= NEWS {
                 let (service, lines) = (Arc::clone(service), *lines);
