@@ -1,12 +1,41 @@
-//! The Archivist as a program.
+//! The Archivist as a program: follows logs, keeps the last minutes compressed and redacted, and writes what led to an incident.
 
+mod cli;
+mod keep;
+mod plane;
+mod readings;
+mod redact;
 mod replay;
+mod say;
+mod watch;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    let data = std::env::var_os("GADGET_DATA")
-        .map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    print!("{}", replay::report(&data)?);
-    Ok(())
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+const NAME: &str = "archivist";
+
+fn main() -> ExitCode {
+    let Cli { command, asked } = Cli::parse();
+    let common = match command {
+        Some(Command::Common(command)) => Some(command),
+        Some(Command::Replay { data }) => {
+            return gadget_example_common::run(NAME, None, || replayed(data));
+        }
+        None => None,
+    };
+    gadget_example_common::run(NAME, common, || watch::watch(&asked))
+}
+
+fn replayed(data: Option<PathBuf>) -> anyhow::Result<()> {
+    let data = data.or_else(|| std::env::var_os("GADGET_DATA").map(PathBuf::from));
+    let report = replay::report(&data.unwrap_or_else(|| PathBuf::from("../shared/data")))?;
+    match io::stdout().write_all(report.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
