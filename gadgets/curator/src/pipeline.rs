@@ -14,7 +14,7 @@ use crate::learn::{Learner, LearnerSettings, RuleBook, Sight};
 use crate::redact::{Replaced, Style};
 use crate::report::{Found, LeakReport};
 use crate::scan::{Scanner, settle};
-use crate::span::Span;
+use crate::span::{Finder, Span};
 use crate::suspicion::Suspicion;
 
 /// From which probability a value in doubt is told to the learner, which then counts it neither for nor against a rule.
@@ -44,7 +44,7 @@ pub struct PipelineCounts {
     pub by_rules: u64,
     /// ...that learned rules found...
     pub by_learned: u64,
-    /// ...and that the slow path alone found.
+    /// ...and that the slow path found, alone or first.
     pub by_labeller: u64,
     /// Lines that the slow path was asked about.
     pub asked: u64,
@@ -93,10 +93,15 @@ impl Pipeline {
         Self {
             scanner,
             sure: Entity::ALL.iter().map(score).collect(),
-            labeller: labeller.with_threshold(DOUBT),
             triage: Triage::new(settings.triage),
             suspicion: Suspicion::default(),
-            learner: Learner::new(settings.learner, states, book),
+            learner: Learner::new(
+                settings.learner,
+                states,
+                book,
+                labeller.model().lexicon().clone(),
+            ),
+            labeller: labeller.with_threshold(DOUBT),
             report: LeakReport::default(),
             source: (SourceId::OTHER, sources.get(SourceId::OTHER)),
             sources,
@@ -115,13 +120,23 @@ impl Pipeline {
 
     /// Appends the lines of `batch` to `out`, redacted. Allocates nothing for lines without a value once its buffers have grown.
     pub fn redact(&mut self, batch: &LogBatch, out: &mut LogBatch) {
+        self.redact_and_tell(batch, out, |_, _| ());
+    }
+
+    /// As [`redact`](Self::redact), and tells of each line that is redacted, by its place in `batch`, what stands where.
+    pub fn redact_and_tell(
+        &mut self,
+        batch: &LogBatch,
+        out: &mut LogBatch,
+        mut told: impl FnMut(usize, &[Replaced]),
+    ) {
         self.learner.sync();
         out.lost += batch.lost;
         // All lines at once, for a value may go over several of them, as private keys do.
         self.block.clear();
         self.scanner.scan(batch.block(), &mut self.block);
         let mut next = 0;
-        for line in batch.lines() {
+        for (nth, line) in batch.lines().iter().enumerate() {
             let range = LogBatch::range(line);
             let (from, to) = (range.start as u32, range.end as u32);
             self.found.clear();
@@ -136,12 +151,14 @@ impl Pipeline {
                 }
                 next += 1;
             }
-            self.one(&line.meta, batch.text(line), out);
+            if self.one(&line.meta, batch.text(line), out) {
+                told(nth, &self.replaced);
+            }
         }
     }
 
-    /// One line, with what rules found in it.
-    fn one(&mut self, meta: &LogMeta, text: &[u8], out: &mut LogBatch) {
+    /// One line, with what rules found in it; true if it was redacted.
+    fn one(&mut self, meta: &LogMeta, text: &[u8], out: &mut LogBatch) -> bool {
         self.counts.lines += 1;
         self.counts.bytes += text.len() as u64;
         if self.source.0 != meta.source {
@@ -150,8 +167,6 @@ impl Pipeline {
         self.all.clone_from(&self.found);
         let service = Arc::clone(&self.source.1.service);
         let tried = self.learner.scan(text, &service, &mut self.all);
-        self.counts.by_rules += self.found.len() as u64;
-        self.counts.by_learned += (self.all.len() - self.found.len()) as u64;
         let suspicion = if tried { u8::MAX } else { self.suspicion.of(text) };
         let asked = self.triage.line(shape_of(text), suspicion);
         self.counts.over_budget += u64::from(asked == Wanted::OverBudget);
@@ -171,9 +186,16 @@ impl Pipeline {
         }
         if self.all.is_empty() {
             out.push(*meta, text);
-            return;
+            return false;
         }
         settle(&mut self.all, 0);
+        for span in &self.all {
+            *match span.by {
+                Finder::Rule(_) => &mut self.counts.by_rules,
+                Finder::Learned(_) => &mut self.counts.by_learned,
+                Finder::Labeller => &mut self.counts.by_labeller,
+            } += 1;
+        }
         self.line.clear();
         self.replaced.clear();
         self.style.redact(text, &self.all, &mut self.line, &mut self.replaced);
@@ -181,6 +203,7 @@ impl Pipeline {
         out.push(LogMeta { flags, ..*meta }, &self.line);
         self.counts.redacted += 1;
         self.tell(meta);
+        true
     }
 
     /// Asks the slow path. What it is sure of is hidden.
@@ -193,12 +216,7 @@ impl Pipeline {
         self.doubtful.clear();
         self.doubtful.extend(self.labelled.iter().filter(|span| doubtful(span)));
         self.labelled.retain(|span| !doubtful(span));
-        for span in &self.labelled {
-            let known =
-                self.all.iter().any(|other| other.start < span.end && span.start < other.end);
-            self.counts.by_labeller += u64::from(!known);
-            self.all.push(*span);
-        }
+        self.all.extend_from_slice(&self.labelled);
     }
 
     /// Tells the report what was hidden in the line, with nothing of it but its kind.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::key::{self, Join, Key};
 use super::rule;
 use crate::entity::Entity;
+use crate::label::Lexicon;
 use crate::scan::Shape;
 use crate::span::Span;
 
 /// Keys that are remembered.
 const MOST_KEYS: usize = 2048;
 /// Shapes of one key that are told apart.
-const MOST_FORMS: usize = 4;
+const MOST_FORMS: usize = 8;
 /// Values, tests and services that are remembered of a shape.
 const MOST_EACH: usize = 8;
 
@@ -68,16 +69,17 @@ impl Candidates {
         sighting: &Sighting<'_>,
         wanted: usize,
         refused: impl Fn(&str, Entity) -> bool,
+        words: &Lexicon,
     ) -> Option<Ripe> {
         let Sighting { line, span, values, .. } = *sighting;
         let value = line.get(span.range())?;
-        let shape = rule::stretched(value);
+        let shape = rule::shape_of(value, span.entity);
         if !rule::is_specific(&shape) {
             return None;
         }
         self.sightings += 1;
         let entity = span.entity;
-        let keys: Vec<Key> = key::before(line, span.range(), values)
+        let keys: Vec<Key> = key::before(line, span.range(), values, words)
             .into_iter()
             .filter(|key| key::is_admissible(&key.text) && !refused(&key.text, entity))
             .collect();

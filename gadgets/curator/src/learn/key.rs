@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::label::{Classes, Lexicon, hash_word};
 use crate::span::Span;
 
 /// Bytes of a key.
@@ -17,7 +18,7 @@ const MOST_BETWEEN: usize = 8;
 /// none is learned, whoever writes such lines.
 #[rustfmt::skip]
 const STRUCTURAL: &[&str] = &[
-    "action", "api", "app", "application", "arch", "args", "at", "attempt", "branch", "build", "bytes", "caller", "cause", "caused",
+    "action", "api", "app", "application", "arch", "args", "attempt", "branch", "build", "bytes", "caller", "cause", "caused",
     "channel", "class", "client", "cluster", "cmd", "code", "command", "commit", "component", "container", "count", "critical", "date",
     "debug", "device", "duration", "elapsed", "endpoint", "env", "environment", "err", "errno", "error", "event", "exception", "exit",
     "failed", "failure", "fatal", "file", "func", "function", "handler", "host", "hostname", "image", "info", "instance", "interface",
@@ -33,8 +34,8 @@ const STRUCTURAL: &[&str] = &[
 /// Words that say nothing alone: beside another word they may be part of a key.
 #[rustfmt::skip]
 const FILLING: &[&str] = &[
-    "a", "an", "and", "are", "as", "be", "been", "by", "data", "field", "for", "from", "has", "have", "id", "ids", "in", "input", "is",
-    "it", "item", "key", "new", "no", "not", "nr", "num", "number", "object", "of", "ok", "old", "on", "or", "out", "param", "set",
+    "a", "an", "and", "are", "as", "at", "be", "been", "by", "data", "field", "for", "from", "has", "have", "id", "ids", "in", "input", "is",
+    "it", "item", "key", "me", "my", "new", "no", "not", "nr", "num", "number", "object", "of", "ok", "old", "on", "or", "out", "param", "set",
     "text", "the", "to", "val", "value", "was", "were", "with", "you", "your",
 ];
 
@@ -65,7 +66,12 @@ pub(crate) const fn is_between(byte: u8) -> bool {
 }
 
 /// The keys before `value`, the shortest first; none if what stands there is no word, or holds a digit or one of `values`.
-pub(crate) fn before(line: &[u8], value: Range<usize>, values: &[Span]) -> Vec<Key> {
+pub(crate) fn before(
+    line: &[u8],
+    value: Range<usize>,
+    values: &[Span],
+    words: &Lexicon,
+) -> Vec<Key> {
     let Some(head) = line.get(..value.start) else { return Vec::new() };
     let between = head.iter().rev().take_while(|byte| is_between(**byte)).count();
     if between > MOST_BETWEEN {
@@ -80,7 +86,7 @@ pub(crate) fn before(line: &[u8], value: Range<usize>, values: &[Span]) -> Vec<K
         let word = head[..until].iter().rev().take_while(|byte| is_word(**byte)).count();
         let start = until - word;
         let held = values.iter().any(|span| span.range().start < until && start < span.range().end);
-        if held || !is_key_word(&head[start..until], nth == 0 && assigned) {
+        if held || !is_key_word(&head[start..until], nth == 0 && assigned, words) {
             break;
         }
         let bytes = &head[start..end];
@@ -99,16 +105,18 @@ pub(crate) fn before(line: &[u8], value: Range<usize>, values: &[Span]) -> Vec<K
     keys
 }
 
-/// True if `word` may be part of a key: no digit, not too long, and written as words in a sentence are, since a word with a capital
-/// letter may be a name.
-fn is_key_word(word: &[u8], assigned: bool) -> bool {
+/// True if `word` may be part of a key: no digit, not too long, no name, and written in lower case or one that is known, since an unknown
+/// word with a capital letter may be a name.
+fn is_key_word(word: &[u8], assigned: bool, words: &Lexicon) -> bool {
+    const NAMES: Classes = Classes::GIVEN.with(Classes::SURNAME);
+    let Ok(text) = std::str::from_utf8(word) else { return false };
+    let classes = words.classes(hash_word(text.trim_end_matches('.')));
     let capitals = word.iter().filter(|byte| byte.is_ascii_uppercase()).count();
-    let plain = capitals == 0 || capitals == word.len() && word.len() <= 5 || assigned;
+    let plain = capitals == 0 || capitals == word.len() && word.len() <= 5 || !classes.is_empty();
     !word.is_empty()
         && word.len() <= MOST_WORD
-        && plain
         && !word.iter().any(u8::is_ascii_digit)
-        && std::str::from_utf8(word).is_ok()
+        && (assigned || plain && !classes.meets(NAMES))
 }
 
 /// True if a rule may be anchored to `key`: of the right length, in lower case, without digits, and not a word by which lines are
@@ -146,9 +154,13 @@ mod tests {
     use crate::entity::Entity;
     use crate::span::Finder;
 
+    fn words() -> Lexicon {
+        Lexicon::with_names(&[hash_word("john")], &[hash_word("doe")])
+    }
+
     fn keys(line: &str, value: &str) -> Vec<String> {
         let start = line.find(value).unwrap();
-        let keys = before(line.as_bytes(), start..start + value.len(), &[]);
+        let keys = before(line.as_bytes(), start..start + value.len(), &[], &words());
         keys.into_iter().map(|key| key.text).collect()
     }
 
@@ -183,7 +195,7 @@ mod tests {
         let line = b"send john doe 555";
         let span =
             Span { start: 5, end: 13, entity: Entity::Name, by: Finder::Labeller, score: 255 };
-        assert!(before(line, 14..17, &[span]).is_empty(), "it was found to be one");
+        assert!(before(line, 14..17, &[span], &words()).is_empty(), "it was found to be one");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use std::time::Duration;
 use gadget_core::{RuleReport, RuleState, RuleStates, Timestamp};
 
 use crate::entity::Entity;
+use crate::label::Lexicon;
 use crate::scan::Learned;
 use crate::span::{Finder, Span};
 
@@ -39,6 +40,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
 const MOST_REFUSED: usize = 1024;
 /// Rules that were retired and are remembered; the oldest go.
 const MOST_RETIRED: usize = 256;
+/// Rules with one key.
+const MOST_ALIKE: usize = 8;
 /// Services whose new rules are counted.
 const MOST_COUNTED: usize = 4096;
 /// A rule's reach is taken of so many lines at least.
@@ -54,7 +57,7 @@ pub struct LearnerSettings {
     pub on_trial: usize,
     /// The most adopted rules. Default 256.
     pub adopted: usize,
-    /// New rules of a service in a day. Default 8.
+    /// Keys that are new to a service's rules in a day, each with up to eight shapes. Default 8.
     pub a_day: u32,
     /// Of a million lines a rule may touch so many; one that touches more has to be confirmed more often. Default 5,000.
     pub reach_per_million: u64,
@@ -119,6 +122,7 @@ pub struct Learner {
     next: u32,
     candidates: Candidates,
     stock: Stock,
+    words: Lexicon,
     refused: HashMap<(String, Entity), Timestamp>,
     new_rules: HashMap<Arc<str>, (u64, u32)>,
     /// Lines since the tallies were brought up to date.
@@ -132,9 +136,14 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Goes on with the rules of `book`, whose states are put into `states`.
+    /// Goes on with the rules of `book`, whose states are put into `states`. No name that is among `words` becomes part of a key.
     #[must_use]
-    pub fn new(settings: LearnerSettings, states: RuleStates, book: RuleBook) -> Self {
+    pub fn new(
+        settings: LearnerSettings,
+        states: RuleStates,
+        book: RuleBook,
+        words: Lexicon,
+    ) -> Self {
         let (next, rules) = book.into_parts();
         for rule in rules.values() {
             states.set(rule.id, rule.state);
@@ -147,6 +156,7 @@ impl Learner {
             next,
             candidates: Candidates::default(),
             stock: Stock::default(),
+            words,
             refused: HashMap::new(),
             new_rules: HashMap::new(),
             lines: 0,
@@ -276,7 +286,9 @@ impl Learner {
                     rule.state == RuleState::Retired && rule.key == key && rule.entity == entity
                 })
         };
-        if let Some(ripe) = self.candidates.saw(&sighting, self.settings.sightings, refuses) {
+        if let Some(ripe) =
+            self.candidates.saw(&sighting, self.settings.sightings, refuses, &self.words)
+        {
             self.make(ripe, at);
         }
     }
@@ -288,9 +300,17 @@ impl Learner {
             Some((then, made)) if *then == day => *made,
             _ => 0,
         };
-        let crowded = count(RuleState::Trial) >= self.settings.on_trial
+        // Further shapes after a key count as one rule, as long as they are few.
+        let alike = self
+            .rules
+            .values()
+            .filter(|rule| rule.key == ripe.key && rule.entity == ripe.entity)
+            .count();
+        let crowded = alike >= MOST_ALIKE
+            || count(RuleState::Trial) >= self.settings.on_trial
             || count(RuleState::Adopted) >= self.settings.adopted
-            || ripe.services.iter().any(|service| today(service) >= self.settings.a_day)
+            || alike == 0
+                && ripe.services.iter().any(|service| today(service) >= self.settings.a_day)
             || self.next == u32::MAX;
         if crowded {
             self.counts.crowded += 1;
@@ -319,7 +339,7 @@ impl Learner {
         if self.new_rules.len() >= MOST_COUNTED {
             self.new_rules.retain(|_, (then, _)| *then == day);
         }
-        for service in &rule.services {
+        for service in rule.services.iter().filter(|_| alike == 0) {
             let made = self.new_rules.entry(Arc::clone(service)).or_insert((day, 0));
             *made = (day, if made.0 == day { made.1 + 1 } else { 1 });
         }

@@ -188,22 +188,46 @@ impl std::fmt::Display for Rule {
     }
 }
 
-/// The shape of a value with words of other lengths: how long a name is tells nothing of the next one.
-pub(crate) fn stretched(value: &[u8]) -> Shape {
-    let shape = Shape::of(value);
-    [2, 20].into_iter().fold(shape, |shape, length| {
-        let other = Shape::of(&with_words_of(value, length));
-        shape.join(&other).unwrap_or(shape)
+/// What a value of this kind is generalised to. Of secrets and addresses only the length is alike, and that not much; how long a word of
+/// a name is tells nothing of the next one.
+pub(crate) fn shape_of(value: &[u8], entity: Entity) -> Shape {
+    let token = matches!(
+        entity,
+        Entity::Email
+            | Entity::Password
+            | Entity::ApiKey
+            | Entity::Jwt
+            | Entity::Secret
+            | Entity::ConnectionString
+    );
+    let is_part = |byte: &u8| match token {
+        true => byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"_-.+/~".contains(byte),
+        false => byte.is_ascii_lowercase() || *byte >= 0x80,
+    };
+    let shape = |value: &[u8]| if token { Shape::of_token(value) } else { Shape::of(value) };
+    let lengths = match entity {
+        Entity::Email => |_| [2, 40],
+        _ if token => |length| [length / 3 * 2, length * 3 / 2],
+        _ => |_| [2, 20],
+    };
+    [0, 1].into_iter().fold(shape(value), |joined, end| {
+        let other = with_parts_of(value, is_part, |length| lengths(length)[end]);
+        joined.join(&shape(&other)).unwrap_or(joined)
     })
 }
 
-/// `value` with each run of lower-case letters of this length; a single letter stays one.
-fn with_words_of(value: &[u8], length: usize) -> Vec<u8> {
-    let lower = |byte: &u8| byte.is_ascii_lowercase() || *byte >= 0x80;
+/// `value` with each of its parts of another length; a single byte stays one.
+fn with_parts_of(
+    value: &[u8],
+    is_part: impl Fn(&u8) -> bool,
+    length: impl Fn(usize) -> usize,
+) -> Vec<u8> {
     let mut other = Vec::new();
-    for run in value.chunk_by(|one, two| lower(one) && lower(two)) {
+    for run in value.chunk_by(|one, two| is_part(one) && is_part(two)) {
         match run {
-            [first, _, ..] if lower(first) => other.extend(std::iter::repeat_n(b'a', length)),
+            [first, _, ..] if is_part(first) => {
+                other.extend(std::iter::repeat_n(b'a', length(run.len())))
+            }
             _ => other.extend(run),
         }
     }

@@ -29,7 +29,8 @@ impl Bench {
 
     fn with(settings: LearnerSettings) -> Self {
         let states = RuleStates::default();
-        let learner = Learner::new(settings, states.clone(), RuleBook::default());
+        let learner =
+            Learner::new(settings, states.clone(), RuleBook::default(), Lexicon::default());
         Self { learner, states, at: START }
     }
 
@@ -356,7 +357,8 @@ fn rules_are_kept_and_taken_up_again() {
     let book = RuleBook::load(&path).unwrap();
     assert!(book.dropped().is_empty());
     let states = RuleStates::default();
-    let mut learner = Learner::new(LearnerSettings::default(), states.clone(), book);
+    let mut learner =
+        Learner::new(LearnerSettings::default(), states.clone(), book, Lexicon::default());
     let known = |learner: &Learner| learner.rules().cloned().collect::<Vec<_>>();
     assert_eq!(known(&learner), known(&bench.learner));
     assert_eq!(states.get(0), Some(RuleState::Adopted));

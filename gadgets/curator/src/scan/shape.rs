@@ -23,6 +23,8 @@ pub(super) enum Class {
     Letter,
     /// Letters and digits.
     Alnum,
+    /// What keys, tokens and addresses are made of: letters, digits and `_-.+/~`.
+    Token,
     /// A blank.
     Blank,
     /// This byte of punctuation.
@@ -39,6 +41,9 @@ impl Class {
             Self::Lower => byte.is_ascii_lowercase() || byte >= 0x80,
             Self::Letter => byte.is_ascii_alphabetic() || byte >= 0x80,
             Self::Alnum => byte.is_ascii_alphanumeric() || byte >= 0x80,
+            Self::Token => {
+                Self::Alnum.holds(byte) || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'~')
+            }
             Self::Blank => byte == b' ',
             Self::Sign(sign) => byte == sign,
             Self::Separator => matches!(byte, b'-' | b'.' | b'/' | b' '),
@@ -80,6 +85,7 @@ impl fmt::Display for Class {
             Self::Lower => f.write_str("lower"),
             Self::Letter => f.write_str("letters"),
             Self::Alnum => f.write_str("alnum"),
+            Self::Token => f.write_str("token"),
             Self::Blank => f.write_str("blank"),
             Self::Sign(sign) => write!(f, "{:?}", char::from(*sign)),
             Self::Separator => f.write_str("separator"),
@@ -130,21 +136,29 @@ impl Shape {
     /// shape may be, or holds control characters, has the empty shape, which fits nothing.
     #[must_use]
     pub fn of(value: &[u8]) -> Self {
-        let exact = Self::cut(value, |class| class);
-        let words = |class| match class {
-            Class::Digit | Class::Upper | Class::Lower => Class::Alnum,
-            other => other,
+        let exact = Self::cut(value, Class::of);
+        let words = |byte| match Class::of(byte)? {
+            Class::Digit | Class::Upper | Class::Lower => Some(Class::Alnum),
+            other => Some(other),
         };
         exact.or_else(|| Self::cut(value, words)).unwrap_or(Self(Vec::new()))
     }
 
-    fn cut(value: &[u8], of: impl Fn(Class) -> Class) -> Option<Self> {
+    /// The shape of a key, a token or an address, of which nothing but the length is alike: runs of letters, digits and `_-.+/~`.
+    #[must_use]
+    pub fn of_token(value: &[u8]) -> Self {
+        let of =
+            |byte| Some(Class::Token).filter(|token| token.holds(byte)).or_else(|| Class::of(byte));
+        Self::cut(value, of).unwrap_or(Self(Vec::new()))
+    }
+
+    fn cut(value: &[u8], of: impl Fn(u8) -> Option<Class>) -> Option<Self> {
         if value.len() > MOST_BYTES {
             return None;
         }
         let mut pieces: Vec<Piece> = Vec::new();
         for &byte in value {
-            let class = of(Class::of(byte)?);
+            let class = of(byte)?;
             match pieces.last_mut() {
                 Some(last) if last.class == class => last.most += 1,
                 _ => pieces.push(Piece { class, least: 1, most: 1 }),
@@ -219,6 +233,13 @@ mod tests {
         assert_eq!(shape.fits(b"987-65-43210"), None, "the value goes on");
         assert_eq!(shape.fits(b"987 65 4321"), None);
         assert_eq!(shape.fits(b""), None);
+    }
+
+    #[test]
+    fn tokens_are_alike_whatever_they_are_made_of() {
+        let joined = Shape::of_token(b"ab-12_c@example.com").join(&Shape::of_token(b"x@y.org"));
+        assert_eq!(joined.unwrap().to_string(), "token{1,7} '@' token{5,11}");
+        assert_eq!(Shape::of_token(b"two words").to_string(), "token{3} blank token{5}");
     }
 
     #[test]
