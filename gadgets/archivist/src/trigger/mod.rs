@@ -176,3 +176,61 @@ impl Triggers {
         self.lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gadget_core::{
+        CaptureCall, Change, Expectation, HostFacts, PlanId, Probability, Reach, Step, Subject,
+        Target,
+    };
+
+    use super::*;
+
+    fn world() -> World {
+        World::new(HostFacts { boot_id: "b".into(), kernel: "6.1".into(), agent_pid: 9, cpus: 2 })
+    }
+
+    fn plan(step: Step) -> Plan {
+        let (subject, within) = (Subject::Host, Duration::from_secs(1));
+        Plan {
+            id: PlanId(3),
+            gadget: "oracle".into(),
+            at: Timestamp::from_secs(5),
+            step,
+            target: Target { subject, reach: Reach::Alone, name: "shop".into() },
+            reason: "leak".into(),
+            confidence: Probability::ONE,
+            evidence: Evidence::new(),
+            expects: Expectation { subject, change: Change::Nothing, within },
+            merit: 1.0,
+            deadline: None,
+        }
+    }
+
+    #[test]
+    fn what_another_gadget_does_to_the_host_is_a_trigger() {
+        let mut triggers = Triggers::new(&Settings::default());
+        let now = Timestamp::from_secs(6);
+        triggers.witness(&plan(Step::Kill), now);
+        triggers.witness(&plan(Step::SetTelemetry { to: gadget_core::Telemetry::default() }), now);
+        let found = triggers.take(&world());
+        let said: Vec<_> = found.iter().map(|found| (found.cause, &*found.statement)).collect();
+        assert_eq!(said, [(Cause::Action, "oracle: kill on shop")]);
+        assert_eq!((found[0].at, &*found[0].about), (now, "shop"));
+    }
+
+    #[test]
+    fn more_triggers_than_can_wait_are_counted() {
+        let mut triggers = Triggers::new(&Settings::default());
+        let call = CaptureCall { by: "ops".into(), reason: "odd".into(), service: None };
+        for secs in 0..MOST_WAITING as u64 + 5 {
+            let reading = Reading::CaptureCall(call.clone().into());
+            let at = Timestamp::from_secs(secs);
+            triggers.observe(&Signal { at, subject: Subject::Host, reading });
+        }
+        assert_eq!((triggers.take(&world()).len(), triggers.lost()), (MOST_WAITING, 5));
+        assert!(triggers.take(&world()).is_empty());
+    }
+}
