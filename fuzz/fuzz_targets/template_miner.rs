@@ -6,7 +6,8 @@ use gadget_template::{Miner, MinerSettings, shape_of};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let settings = MinerSettings { services: 2, templates: 8, all_templates: 12, shapes: 16, alike: 60 };
+    let settings =
+        MinerSettings { services: 2, templates: 8, all_templates: 12, shapes: 16, alike: 60 };
     let mut miner = Miner::new(settings);
     // A zero ends a line, so that one may have breaks.
     for (i, line) in bytes.split(|&byte| byte == 0).enumerate() {
