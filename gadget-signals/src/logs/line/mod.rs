@@ -226,7 +226,11 @@ impl Walk<'_> {
             return true;
         }
         let skip = usize::from(matches!(rest[0], b'[' | b'(' | b'<' | b'"'));
-        let Some((written, length)) = time::at(&rest[skip..], self.when) else { return false };
+        let found = time::at(&rest[skip..], self.when).or_else(|| {
+            let first = self.at == self.line_start();
+            first.then(|| time::of_day(&rest[skip..], self.when))?
+        });
+        let Some((written, length)) = found else { return false };
         self.timed(written, length + skip);
         true
     }

@@ -18,7 +18,7 @@ const GOLDEN: &[(&str, &str, &str, &str)] = &[
     ("10-Oct-2023 13:55:36.123 SEVERE [main] org.apache.catalina.startup.Catalina.load error", "ERROR", "2023-10-10T13:55:36.123Z", "[main]"),
     ("2024-02-03 10:00:00.123  WARN 1 --- [nio-8080-exec-1] o.s.web.servlet.PageNotFound : No mapping", "WARN", "2024-02-03T10:00:00.123Z", "1 ---"),
     ("2024-02-03T10:00:00.123+01:00 ERROR 7 --- [app] [main] c.e.Demo : it broke", "ERROR", "2024-02-03T09:00:00.123Z", "7 ---"),
-    ("10:00:00.123 [main] DEBUG c.example.Foo - hello", "DEBUG", "-", "c.example"),
+    ("10:00:00.123 [main] DEBUG c.example.Foo - hello", "DEBUG", "2024-12-30T10:00:00.123Z", "c.example"),
     // Python: logging, Django, gunicorn, uvicorn, loguru, structlog.
     ("WARNING:root:disk is nearly full", "WARN", "-", "root:disk"),
     ("2024-02-03 10:00:00,123 - app.db - ERROR - no connection", "ERROR", "2024-02-03T10:00:00.123Z", "- no"),
@@ -88,7 +88,7 @@ const GOLDEN: &[(&str, &str, &str, &str)] = &[
     ("[03-Feb-2024 10:00:00 UTC] PHP Fatal error:  Uncaught Exception: x in /a.php:3", "FATAL", "2024-02-03T10:00:00.000Z", "Uncaught"),
     ("[2024-02-03 10:00:00] local.ERROR: it broke {\"exception\":\"[object]\"}", "ERROR", "2024-02-03T10:00:00.000Z", "it broke"),
     ("fail: Microsoft.AspNetCore.Server.Kestrel[13]", "ERROR", "-", "Microsoft"),
-    ("[10:00:00 INF] Now listening on: http://localhost:5000", "INFO", "-", "Now"),
+    ("[10:00:00 INF] Now listening on: http://localhost:5000", "INFO", "2024-12-30T10:00:00.000Z", "Now"),
     ("2024-02-03 10:00:00.123 +01:00 [ERR] An unhandled exception", "ERROR", "2024-02-03T09:00:00.123Z", "An unhandled"),
     ("02/03/2024 10:00:00 PM|WARN|Service|slow", "WARN", "2024-02-03T22:00:00.000Z", "Service"),
     ("[INFO] plugin/reload: Running configuration", "INFO", "-", "plugin"),

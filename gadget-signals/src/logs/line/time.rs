@@ -5,7 +5,8 @@ use gadget_core::Timestamp;
 /// What a date leaves open is taken from here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct When {
-    /// When the line was read: a date without a year is the last such day before, give or take a day.
+    /// When the line was read: a date without a year is the last such day before, give or take a day; a time of day alone likewise, give
+    /// or take an hour.
     pub read: Timestamp,
     /// How far east of UTC a time without a zone is, in seconds.
     pub east: i32,
@@ -28,6 +29,24 @@ pub(crate) fn at(text: &[u8], when: When) -> Option<(Timestamp, usize)> {
         _ => return None,
     };
     Some((moment.timestamp(when)?, scan.at))
+}
+
+/// A time of day alone, `16:48:16.545`: the last such time, give or take an hour.
+pub(super) fn of_day(text: &[u8], when: When) -> Option<(Timestamp, usize)> {
+    if text.get(2) != Some(&b':') || text.get(5) != Some(&b':') || text.get(8) == Some(&b':') {
+        return None;
+    }
+    let mut scan = Scan { text, at: 0 };
+    let moment = scan.moment(None, 1, 1)?;
+    if scan.peek().is_ascii_alphanumeric() || scan.peek() == b':' {
+        return None;
+    }
+    const DAY: i64 = 86_400;
+    let latest = (when.read.as_nanos() / 1_000_000_000) as i64 + 3600;
+    let second = moment.second_of_day as i64 - moment.east.unwrap_or(i64::from(when.east));
+    let seconds = u64::try_from(latest - (latest - second).rem_euclid(DAY)).ok()?;
+    let nanos = seconds.checked_mul(1_000_000_000)?.checked_add(moment.nanos)?;
+    Some((Timestamp::from_nanos(nanos), scan.at))
 }
 
 /// Month, day and time of klog's `0102 15:04:05.678901`.
@@ -387,6 +406,26 @@ mod tests {
         ] {
             assert_eq!(at(text.as_bytes(), When::default()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_without_a_date_is_the_last_such_time() {
+        let read = at(b"2026-01-01 00:10:00", When::default()).unwrap().0;
+        let when = When { read, east: 0 };
+        for (text, expected) in [
+            ("23:59:59.5 x", Some("2025-12-31T23:59:59.500Z")),
+            ("01:09:59,250", Some("2026-01-01T01:09:59.250Z")),
+            ("01:10:01", Some("2025-12-31T01:10:01.000Z")),
+            ("01:02:03:04:05:06", None),
+            ("01:02:03::1", None),
+            ("01:02:03h", None),
+            ("25:00:00", None),
+            ("1:00:00", None),
+        ] {
+            let found = of_day(text.as_bytes(), when).map(|(timestamp, _)| timestamp.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+        assert_eq!(of_day(b"12:00:00", When::default()), None, "nothing says of which day");
     }
 
     #[test]

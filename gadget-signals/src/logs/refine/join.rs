@@ -21,11 +21,11 @@ pub enum Joining {
 
 impl Joining {
     /// True if `line` goes on with the record that `trace` follows.
-    pub(super) fn continues(&self, trace: &mut Trace, line: &[u8]) -> bool {
+    pub(super) fn continues(&self, trace: &mut Trace, line: &[u8], when: When) -> bool {
         match self {
             Self::Off => false,
             Self::Automatic => trace.continues(line),
-            Self::FromTime => written(line, When::default()).is_none(),
+            Self::FromTime => written(line, when).is_none(),
             Self::FromPrefix(prefix) => !line.starts_with(prefix),
         }
     }
@@ -246,6 +246,8 @@ fn node_head(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use gadget_core::Timestamp;
+
     use super::*;
     use crate::logs::line::severity;
 
@@ -254,7 +256,8 @@ mod tests {
         let mut trace: Option<Trace> = None;
         let mut records = Vec::new();
         for line in text.lines().map(str::as_bytes) {
-            let follows = |trace: &mut Trace| Joining::Automatic.continues(trace, line);
+            let follows =
+                |trace: &mut Trace| Joining::Automatic.continues(trace, line, When::default());
             if trace.as_mut().is_some_and(follows) {
                 *records.last_mut().unwrap() += 1;
             } else {
@@ -365,10 +368,13 @@ mod tests {
     fn rules_say_where_a_record_begins() {
         let mut trace = Trace::default();
         let from_time = Joining::FromTime;
-        assert!(!from_time.continues(&mut trace, b"[2024-02-03 10:00:00] x"));
-        assert!(from_time.continues(&mut trace, b"and more"));
+        let when = When { read: Timestamp::from_secs(1_735_600_000), east: 0 };
+        for line in ["[2024-02-03 10:00:00] x", "10:00:00.123 x"] {
+            assert!(!from_time.continues(&mut trace, line.as_bytes(), when));
+        }
+        assert!(from_time.continues(&mut trace, b"and more", when));
         let from_prefix = Joining::FromPrefix(b"--> ".as_slice().into());
-        assert!(!from_prefix.continues(&mut trace, b"--> x"));
-        assert!(from_prefix.continues(&mut trace, b"-- x"));
+        assert!(!from_prefix.continues(&mut trace, b"--> x", when));
+        assert!(from_prefix.continues(&mut trace, b"-- x", when));
     }
 }

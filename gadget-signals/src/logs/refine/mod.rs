@@ -344,7 +344,7 @@ impl Source {
         let held = &mut self.streams[stream].record;
         let mut trace = None;
         if let Some(record) = held {
-            if settings.joining.continues(&mut record.trace, text) {
+            if settings.joining.continues(&mut record.trace, text, when(&meta, settings)) {
                 if record.lines < settings.most_lines
                     && record.text.len() + text.len() < settings.longest
                 {
@@ -375,10 +375,15 @@ impl Held {
     }
 }
 
+/// What a date in a line leaves open.
+fn when(meta: &LogMeta, settings: &RefineSettings) -> When {
+    When { read: meta.at, east: settings.east }
+}
+
 /// Finds severity and time where the input did not say.
 fn identify(meta: &mut LogMeta, text: &[u8], settings: &RefineSettings) {
     if meta.severity.is_none() || meta.written.is_none() {
-        let head = head(text, When { read: meta.at, east: settings.east });
+        let head = head(text, when(meta, settings));
         meta.severity = meta.severity.or(head.severity);
         meta.written = meta.written.or(head.written);
     }
