@@ -65,6 +65,8 @@ pub struct ArchiveCounts {
     pub cut: u64,
     /// Lines that had to go before their time, for want of room.
     pub evicted: u64,
+    /// Bytes of what is kept beside the text of lines: their times, lengths, severities, flags and templates.
+    pub heads: u64,
     /// Bytes of records that were compressed...
     pub raw: u64,
     /// ...and what became of them.
@@ -118,6 +120,8 @@ pub struct Archive {
     packed: Vec<u8>,
     /// When lines were last looked at for their age, in microseconds.
     swept: u64,
+    /// The sweep at which names were last looked through for vacant ones.
+    forgot: u64,
 }
 
 impl std::fmt::Debug for Archive {
@@ -185,11 +189,15 @@ impl Archive {
             end -= 1;
         }
         let name = &name[..end];
+        if name.is_empty() {
+            return 0;
+        }
         if let Some(&id) = self.ids.get(name) {
             return id;
         }
-        if self.services.len() == MOST_SERVICES {
-            self.forget_one();
+        if self.services.len() == MOST_SERVICES && self.forgot != self.swept {
+            self.forgot = self.swept;
+            self.forget();
         }
         let Some(id) = self.vacancy() else { return 0 };
         let at = PAGE + NAME * id as usize;
@@ -197,7 +205,7 @@ impl Archive {
         self.map.write(at, &(name.len() as u16 + 1).to_le_bytes());
         let name: Arc<str> = name.into();
         self.ids.insert(Arc::clone(&name), id);
-        let service = Service { name, chains: VecDeque::new(), open: false, pages: 0, last: 0 };
+        let service = Service::new(name);
         match self.services.get_mut(id as usize) {
             Some(vacant) => *vacant = service,
             None => self.services.push(service),
@@ -213,8 +221,8 @@ impl Archive {
         u32::try_from(vacant + 1).ok()
     }
 
-    /// Makes room for a name: the services of which nothing is kept any more.
-    fn forget_one(&mut self) {
+    /// Makes room for names: the services of which nothing is kept any more. Costs a look at all, so it is done once a sweep.
+    fn forget(&mut self) {
         for service in self.services.iter_mut().skip(1).filter(|service| service.chains.is_empty())
         {
             self.ids.remove(&service.name);
@@ -254,6 +262,7 @@ impl Archive {
         let (head, length) =
             record::head(held.last, at, meta.severity, flags, template, text.len());
         held.last = at;
+        self.counts.heads += length as u64;
         self.raw.clear();
         self.raw.extend_from_slice(&head[..length]);
         self.raw.extend_from_slice(text);
@@ -426,6 +435,12 @@ impl Archive {
     /// Says that it ends in order: the next one to open the file is told that nothing was left behind.
     pub fn close(mut self) {
         self.map.commit(page::CLOSED, 1);
+    }
+}
+
+impl Service {
+    const fn new(name: Arc<str>) -> Self {
+        Self { name, chains: VecDeque::new(), open: false, pages: 0, last: 0 }
     }
 }
 

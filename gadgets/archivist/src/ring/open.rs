@@ -1,15 +1,15 @@
 //! Opening the file, and finding what an earlier life of the agent has left in it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gadget_core::Timestamp;
 use lz4_flex::block::decompress_into;
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock};
 
 use super::map::Map;
 use super::page::{CLOSED, FIRST, HEAD, Head, Kind, MAGIC, MOST_SERVICES, NAME, PAGE, ROOM};
@@ -20,6 +20,9 @@ use super::{Archive, ArchiveCounts, ArchiveSettings, CHAIN, Chain, Service, gath
 const LEAST: usize = 2 << 20;
 /// No chain is longer than this, whatever the file says.
 const LONGEST: usize = 64 << 20;
+
+/// LZ4 makes nothing smaller than by this.
+const MOST_RATIO: usize = 255;
 
 /// Why there is no archive.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,12 @@ pub enum ArchiveError {
     /// Another process has it open.
     #[error("{path} is in use by another process")]
     InUse {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// There is something that is no archive, and that is not overwritten.
+    #[error("{path} is something else than an archive")]
+    Another {
         /// Which file.
         path: PathBuf,
     },
@@ -82,18 +91,19 @@ impl Archive {
             return Err(ArchiveError::Settings);
         }
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = file.open(path).map_err(failed)?;
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+        let file = options.open(path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 return Err(ArchiveError::InUse { path: path.into() });
             }
             other => other.map_err(|error| failed(error.into()))?,
         }
-        let old = file.metadata().map_err(failed)?.len() == length as u64;
-        if !old {
-            allocate(&file, length).map_err(failed)?;
+        if !ours_or_empty(&file).map_err(failed)? {
+            return Err(ArchiveError::Another { path: path.into() });
         }
+        allocate(&file, length).map_err(failed)?;
         let map = Map::new(file).map_err(failed)?;
         let mut archive = Self {
             map,
@@ -109,6 +119,7 @@ impl Archive {
             raw: Vec::new(),
             packed: Vec::new(),
             swept: 0,
+            forgot: 0,
         };
         let left = archive.recover();
         archive.first = archive.next;
@@ -123,14 +134,7 @@ impl Archive {
         let ours = bytes.starts_with(&MAGIC);
         let closed = bytes[CLOSED] == 1;
         let pages = (bytes.len() / PAGE) as u32;
-        let other = Service {
-            name: "other".into(),
-            chains: VecDeque::new(),
-            open: false,
-            pages: 0,
-            last: 0,
-        };
-        self.services.push(other);
+        self.services.push(Service::new("other".into()));
         let mut found: BTreeMap<u64, Vec<(Head, u32)>> = BTreeMap::new();
         if ours {
             self.names();
@@ -167,21 +171,21 @@ impl Archive {
         }
     }
 
+    /// The names of services. A slot that holds none is vacant.
     fn names(&mut self) {
         for id in 1..MOST_SERVICES {
             let slot = &self.map.bytes()[PAGE + NAME * id..][..NAME];
             let length = usize::from(u16::from_le_bytes([slot[0], slot[1]]));
             let name = length.checked_sub(1).and_then(|length| slot.get(2..2 + length));
-            let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else { break };
+            let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
             let name: Arc<str> = name.into();
-            self.ids.insert(Arc::clone(&name), id as u32);
-            self.services.push(Service {
-                name,
-                chains: VecDeque::new(),
-                open: false,
-                pages: 0,
-                last: 0,
-            });
+            if !name.is_empty() {
+                self.ids.insert(Arc::clone(&name), id as u32);
+            }
+            self.services.push(Service::new(name));
+        }
+        while self.services.len() > 1 && self.services.last().is_some_and(|it| it.name.is_empty()) {
+            self.services.pop();
         }
     }
 
@@ -205,8 +209,8 @@ impl Archive {
             (chain.first, chain.last) = (chain.first.min(at), chain.last.max(at));
         }
         let service = service as usize;
-        (chain.lines > 0)
-            .then_some((if service < self.services.len() { service } else { 0 }, chain))
+        let known = self.services.get(service).is_some_and(|service| !service.name.is_empty());
+        (chain.lines > 0).then_some((if known { service } else { 0 }, chain))
     }
 
     /// A whole frame, its records in `raw`.
@@ -226,11 +230,13 @@ impl Archive {
             return None;
         }
         gather(&self.map, &pages, length, &mut self.packed);
+        if crc32fast::hash(&self.packed) != head.sum || head.raw as usize / MOST_RATIO > length {
+            return None;
+        }
         self.raw.clear();
         self.raw.resize(head.raw as usize, 0);
-        let sound = crc32fast::hash(&self.packed) == head.sum;
         let unpacked = decompress_into(&self.packed, &mut self.raw);
-        let sound = sound && unpacked.is_ok_and(|unpacked| unpacked == self.raw.len());
+        let sound = unpacked.is_ok_and(|unpacked| unpacked == self.raw.len());
         sound.then_some((Kind::Frame, pages, length, head.service))
     }
 
@@ -254,9 +260,20 @@ impl Archive {
     }
 }
 
-/// Gives a file its length and its blocks, all zero: what a full disk has to say it says now.
+/// True of an archive of any version and size, and of a file that was never written to. Anything else is not ours to overwrite.
+fn ours_or_empty(file: &File) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    let length = file.metadata()?.len();
+    file.read_exact_at(&mut start[..MAGIC.len().min(length as usize)], 0)?;
+    Ok(start == [0; MAGIC.len()] || start.starts_with(&MAGIC[..MAGIC.len() - 1]))
+}
+
+/// Gives a file its length and its blocks: what a full disk has to say it says now. A file of another length is made anew.
 fn allocate(file: &File, length: usize) -> io::Result<()> {
-    file.set_len(0)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    if file.metadata()?.len() != length as u64 {
+        file.set_len(0)?;
+    }
     fallocate(file, FallocateFlags::empty(), 0, length as u64)?;
     Ok(())
 }

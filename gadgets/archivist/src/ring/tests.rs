@@ -1,8 +1,10 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::page::MAGIC;
 use super::*;
 
 fn settings(kib: u64) -> ArchiveSettings {
@@ -156,6 +158,45 @@ fn another_process_is_refused_and_so_are_settings_that_make_no_sense() {
 }
 
 #[test]
+fn a_file_that_is_no_archive_is_left_alone_and_an_archive_is_its_owner_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    fs::write(&path, "something else").unwrap();
+    assert!(matches!(Archive::open(&path, settings(2048)), Err(ArchiveError::Another { .. })));
+    assert_eq!(fs::read(&path).unwrap(), b"something else");
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    drop(open(&path, 2048));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(matches!(Archive::open(&link, settings(2048)), Err(ArchiveError::File { .. })));
+    // Of another size it is an archive all the same, and made anew.
+    assert_eq!(open(&path, 4096).1, Left::Nothing);
+}
+
+#[test]
+fn a_name_that_cannot_be_read_takes_no_other_one_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let (mut archive, _) = open(&path, 2048);
+    for service in ["first", "second", ""] {
+        archive.append(service, at(0), None, b"hello");
+    }
+    drop(archive);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[PAGE + NAME + 2] = 0xff;
+    fs::write(&path, bytes).unwrap();
+    let (mut archive, _) = open(&path, 2048);
+    let of = |archive: &Archive| -> Vec<String> {
+        all(archive).into_iter().map(|(service, ..)| service).collect()
+    };
+    assert_eq!(of(&archive), ["other", "other", "second"]);
+    archive.append("third", at(1), None, b"hello");
+    assert_eq!(of(&archive), ["other", "other", "second", "third"]);
+}
+
+#[test]
 fn a_file_of_anything_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
@@ -175,6 +216,7 @@ fn a_file_of_anything_is_opened() {
             let page = (seed >> 40) as usize % (bytes.len() / PAGE);
             bytes[page * PAGE + (seed >> 20) as usize % 64] ^= (seed >> 8) as u8;
         }
+        bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
         fs::write(&path, &bytes).unwrap();
         let (mut archive, _) = open(&path, 2048);
         let lines = all(&archive).len();
@@ -209,5 +251,38 @@ proptest! {
         prop_assert_eq!(sort(all(&archive)), sort(want.clone()));
         drop(archive);
         prop_assert_eq!(sort(all(&open(&path, 8192).0)), sort(want));
+    }
+
+    #[test]
+    fn who_holds_less_than_its_share_loses_nothing(
+        rates in prop::collection::vec(1u64..200, 2..6),
+        seed in any::<u64>(),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut archive, _) = open(&folder.path().join("ring"), 2048);
+        let mut random = seed | 1;
+        let mut appended = vec![0u64; rates.len()];
+        for millis in 0..1_000u64 {
+            for (nth, rate) in rates.iter().enumerate().filter(|(_, rate)| millis % (201 - *rate) == 0) {
+                let text: Vec<u8> = (0..64 * (1 + rate % 30)).map(|_| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (random >> 56) as u8
+                }).collect();
+                archive.append(&format!("s{nth}"), at(millis), None, &text);
+                appended[nth] += 1;
+            }
+        }
+        let room = archive.map.bytes().len() / PAGE - page::FIRST - archive.reserve;
+        // A share, less what one chain of this many pages is let go at once.
+        let share = (room / rates.len()).saturating_sub(CHAIN / ROOM + 2);
+        let lines = all(&archive);
+        for (nth, count) in appended.iter().enumerate() {
+            let name = format!("s{nth}");
+            let held = lines.iter().filter(|(service, ..)| *service == name).count() as u64;
+            let bytes = count * (64 * (1 + rates[nth] % 30) + 16);
+            if (bytes as usize) < share * ROOM {
+                prop_assert_eq!(held, *count, "{} holds less than its share", name);
+            }
+        }
     }
 }
