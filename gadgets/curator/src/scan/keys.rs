@@ -2,164 +2,256 @@
 
 use std::ops::Range;
 
-use super::Found;
 use super::text::{self, Gap};
-use super::words::{Key, entity};
+use super::words::Key;
+use super::{Found, dates, people};
 use crate::entity::Entity;
 
 pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found<'_>) {
+    if matches!(key, Key::Name | Key::PersonName) {
+        return people::value(text, word, key == Key::PersonName, found);
+    }
     if !text::begins(text, word.start) {
         return;
     }
-    if key == Key::Name {
-        return super::people::value(text, word.end, found);
-    }
-    // The rest of the key: `token_id`, `passwordHash`, `secret-key`.
-    let mut end = word.end;
-    let strict = key == Key::Secret || key == Key::Password;
-    while end < text.len()
-        && end - word.end < 24
-        && (text[end].is_ascii_alphanumeric() || matches!(text[end], b'_' | b'-'))
-    {
-        end += 1;
-    }
-    let tail = &text[word.end..end];
-    if !tail.is_empty() && (!strict || is_a_number_of(tail)) {
-        return;
-    }
+    let named = matches!(key, Key::Secret | Key::Password | Key::Connection);
+    let Some(end) = key_end(text, &word, named) else { return };
     let gap = text::gap(text, end);
-    let span = text::value(text, &gap);
-    let value = &text[span.clone()];
     match key {
-        Key::Password => {
-            if !gap.sign && gap.quote.is_none() {
-                // `password hunter2`, but not `password policy updated`.
-                let told = value.len() >= 6 && mixed(value) >= 2 && !is_word_like(value);
-                if !gap.blank || !told {
-                    return;
-                }
+        Key::Password => password(text, &word, end, &gap, found),
+        Key::Pin => {
+            let value = found.value(&gap);
+            let digits = text[value.clone()].iter().all(u8::is_ascii_digit);
+            if gap.sign
+                && digits
+                && (3..=8).contains(&value.len())
+                && (value.len() > 3 || text[word.start] | 32 == b'c')
+            {
+                found.add(value, Entity::Password);
             }
-            if value.len() < 3 || is_placeholder(value) {
-                return;
-            }
-            found.add(span, Entity::Password);
         }
         Key::Secret => {
-            let long = if gap.sign || gap.quote.is_some() { 8 } else { 16 };
-            if value.len() < long || is_placeholder(value) {
+            let told = gap.sign || gap.quote.is_some();
+            if !told && !gap.blank {
                 return;
             }
-            if !(gap.sign || gap.quote.is_some() || gap.blank) {
-                return;
-            }
-            if is_random(value) {
-                found.add(span, Entity::ApiKey);
+            let value = found.value(&gap);
+            let bytes = &text[value.clone()];
+            if bytes.len() >= if told { 8 } else { 16 }
+                && is_random(bytes)
+                && !is_placeholder(bytes)
+            {
+                let says = |what: &[u8]| {
+                    text[word.start..end]
+                        .windows(what.len())
+                        .any(|it| it.eq_ignore_ascii_case(what))
+                };
+                let entity =
+                    if says(b"key") || says(b"token") { Entity::ApiKey } else { Entity::Secret };
+                found.add(value, entity);
             }
         }
         Key::Authorization => {
-            if !gap.blank && !gap.sign {
-                return;
-            }
-            if value.len() >= 12 && is_random(value) {
-                found.add(span, entity(key));
-            }
-        }
-        Key::Ssn => {
-            // Masked or spelled ones too are taken as a whole.
-            if gap.at == end {
-                return;
-            }
-            let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-            if digits == 9 || digits == 4 && value.len() == 4 {
-                found.add(span, Entity::Ssn);
+            if gap.blank || gap.sign {
+                let value = found.value(&gap);
+                let bytes = &text[value.clone()];
+                if bytes.len() >= 12 && is_random(bytes) {
+                    found.add(value, Entity::ApiKey);
+                }
             }
         }
-        Key::NationalId => {
-            if gap.at == end {
-                return;
-            }
-            let gap = skip_number_word(text, gap);
-            let span = text::value(text, &gap);
-            let value = &text[span.clone()];
-            let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-            if (6..=24).contains(&value.len())
-                && digits >= 4
-                && value
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/'))
-            {
-                found.add(span, Entity::NationalId);
+        Key::Connection => {
+            let value = found.value(&gap);
+            let bytes = &text[value.clone()];
+            if gap.sign && bytes.contains(&b'=') && gap.quote.is_some() && has_password(bytes) {
+                found.add(value, Entity::ConnectionString);
             }
         }
+        Key::Ssn => ssn(text, &gap, end, found),
+        Key::NationalId => national(text, gap, end, found),
         Key::BirthDate => {
-            if gap.at == end {
-                return;
-            }
-            if let Some(length) = date(&text[gap.at..text.len().min(gap.at + 24)]) {
-                found.add(gap.at..gap.at + length, Entity::BirthDate);
-            }
-        }
-        Key::Place => {
-            // A street with a number and at least two words; quoted, or it would not be known where it ends.
-            let words = value
-                .split(|byte| *byte == b' ')
-                .filter(|word| word.iter().any(u8::is_ascii_alphabetic))
-                .count();
-            if gap.quote.is_some() && gap.sign && words >= 2 && value.iter().any(u8::is_ascii_digit)
+            let at = skip_words(
+                text,
+                &gap,
+                &[b"is", b"am", b"on", b"was", b"el", b"le", b"em", b"il", b"of"],
+            );
+            if at > end
+                && let Some(length) = dates::date(&text[at..text.len().min(at + 32)])
             {
-                found.add(span, Entity::Address);
+                found.add(at..at + length, Entity::BirthDate);
             }
         }
-        Key::Name => {}
+        Key::Place => people::place(text, &gap, found),
+        Key::Name | Key::PersonName => {}
     }
 }
 
-/// `number`, `no`, `nr`, `#` between a word and its number.
-fn skip_number_word(text: &[u8], gap: Gap) -> Gap {
-    for word in [&b"number"[..], b"no.", b"no", b"nr.", b"nr", b"id"] {
-        let end = gap.at + word.len();
-        if text.len() > end
-            && text[gap.at..end].eq_ignore_ascii_case(word)
-            && !text[end].is_ascii_alphanumeric()
-        {
-            return text::gap(text, end);
+/// Where the rest of the key ends: `token_value`, `secret-key`. None if it is the key of something about the value: `password_length`.
+fn key_end(text: &[u8], word: &Range<usize>, named: bool) -> Option<usize> {
+    let rest = text[word.end..].iter().take(24);
+    let tail = rest.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let end = word.end + tail.count();
+    let tail = &text[word.end..end];
+    if tail.is_empty() {
+        return Some(end);
+    }
+    (named && !tells_of(tail)).then_some(end)
+}
+
+fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut Found<'_>) {
+    let option = text[..word.start].ends_with(b"--");
+    let told = gap.sign || gap.quote.is_some();
+    if !told && !gap.blank {
+        return;
+    }
+    let mut gap = *gap;
+    if !told {
+        gap.at = skip_words(
+            text,
+            &gap,
+            &[b"is", b"was", b"set to", b"changed to", b"reset to", b"to", b"ist", b"es", b"est"],
+        );
+    }
+    let value = found.value(&gap);
+    let bytes = &text[value.clone()];
+    let enough = match (told || option, gap.sign) {
+        (true, _) => bytes.len() >= 3,
+        // `password hunter2`, but not `password policy updated` or `password v1.2`.
+        _ => bytes.len() >= 6 && mixed(bytes) >= 2 && !is_word_like(bytes) && !is_version(bytes),
+    };
+    let short_number =
+        bytes.len() < 5 && bytes.iter().all(u8::is_ascii_digit) && end - word.start == 4;
+    if enough && !short_number && !is_placeholder(bytes) {
+        found.add(value, Entity::Password);
+    }
+}
+
+fn has_password(value: &[u8]) -> bool {
+    let value = &value[..value.len().min(512)];
+    [&b"assword="[..], b"wd=", b"PASSWORD=", b"Key=", b"ASS=", b"secret="]
+        .iter()
+        .any(|key| memchr::memmem::find(value, key).is_some())
+}
+
+fn ssn(text: &[u8], gap: &Gap, end: usize, found: &mut Found<'_>) {
+    let at = skip_words(
+        text,
+        gap,
+        &[
+            b"number",
+            b"no.",
+            b"no",
+            b"nr",
+            b"is",
+            b"was",
+            b"of",
+            b"#",
+            b"num",
+            b"ending in",
+            b"last4",
+            b"last 4",
+            b"last four",
+            b"security",
+        ],
+    );
+    if at == end {
+        return;
+    }
+    let value = found.value(&Gap { at, ..*gap });
+    let bytes = &text[value.clone()];
+    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let others = bytes
+        .iter()
+        .filter(|byte| {
+            !byte.is_ascii_digit()
+                && !matches!(byte, b'-' | b'.' | b'*' | b'X' | b'x' | b' ' | b'/' | b'_' | b'+')
+        })
+        .count();
+    if others == 0 && (digits == 9 || digits == 4 && (bytes.len() == 4 || bytes.len() == 11)) {
+        found.add(value, Entity::Ssn);
+    }
+}
+
+fn national(text: &[u8], gap: Gap, end: usize, found: &mut Found<'_>) {
+    let at = skip_words(
+        text,
+        &gap,
+        &[
+            b"number",
+            b"num",
+            b"no.",
+            b"no",
+            b"nr.",
+            b"nr",
+            b"id",
+            b"is",
+            b"ist",
+            b"est",
+            b"es",
+            b"n\xc2\xb0",
+            b"#",
+        ],
+    );
+    if at == end {
+        return;
+    }
+    let value = found.value(&Gap { at, ..gap });
+    let bytes = &text[value.clone()];
+    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let plain = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b' ' | b'+')
+    };
+    if (6..=24).contains(&bytes.len()) && digits >= 5 && bytes.iter().all(plain) {
+        return found.add(value, Entity::NationalId);
+    }
+    // In groups: `AB 12 34 56 C`.
+    let run = text[at..].iter().take(24);
+    let run = run
+        .take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b' ')
+        .count();
+    let run = text[at..at + run].trim_ascii_end().len();
+    let bytes = &text[at..at + run];
+    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let groups =
+        bytes.split(|byte| *byte == b' ').all(|group| group.len() <= 8 && !group.is_empty());
+    if run >= 8 && digits >= 5 && groups {
+        found.add(at..at + run, Entity::NationalId);
+    }
+}
+
+/// Past the first of `words` that stands there, and what separates it from the value.
+fn skip_words(text: &[u8], gap: &Gap, words: &[&[u8]]) -> usize {
+    let mut at = gap.at;
+    for _ in 0..3 {
+        let next = words.iter().find_map(|word| {
+            let end = at + word.len();
+            let same = text.len() > end && text[at..end].eq_ignore_ascii_case(word);
+            (same && !text[end].is_ascii_alphanumeric()).then(|| text::gap(text, end).at)
+        });
+        match next {
+            Some(next) => at = next,
+            None => break,
         }
     }
-    gap
+    at
 }
 
-fn is_a_number_of(tail: &[u8]) -> bool {
-    let tail = tail.trim_ascii_start();
-    let ends = |with: &[u8]| {
+/// The end of a key that is about a value and is none: `password_length`.
+fn tells_of(tail: &[u8]) -> bool {
+    #[rustfmt::skip]
+    const ABOUT: &[&[u8]] = &[
+        b"count", b"length", b"len", b"size", b"type", b"ttl", b"expiry", b"expires", b"expires_in", b"expiresin", b"policy", b"age", b"url",
+        b"uri", b"file", b"path", b"limit", b"limits", b"s", b"izer", b"ization", b"name", b"version", b"enabled", b"required", b"changed", b"reset", b"status",
+        b"hint", b"date", b"time", b"at", b"endpoint", b"source", b"provider", b"manager", b"alias", b"arn", b"ref", b"_id", b"-id", b"less", b"port", b"word_policy", b"rotation", b"usage", b"index", b"used", b"ed", b"ing", b"er",
+    ];
+    ABOUT.iter().any(|with| {
         tail.len() >= with.len() && tail[tail.len() - with.len()..].eq_ignore_ascii_case(with)
-    };
-    [
-        &b"count"[..],
-        b"length",
-        b"len",
-        b"size",
-        b"type",
-        b"ttl",
-        b"expiry",
-        b"expires",
-        b"expires_in",
-        b"policy",
-        b"age",
-        b"url",
-        b"file",
-        b"path",
-        b"limit",
-        b"s",
-        b"izer",
-        b"name",
-        b"version",
-    ]
-    .iter()
-    .any(|with| ends(with))
+    })
 }
 
 /// How many of lower case, upper case, digits and others there are.
 fn mixed(value: &[u8]) -> usize {
+    let value = &value[..value.len().min(128)];
     let has = |is: fn(&u8) -> bool| usize::from(value.iter().any(is));
     has(u8::is_ascii_lowercase)
         + has(u8::is_ascii_uppercase)
@@ -168,89 +260,85 @@ fn mixed(value: &[u8]) -> usize {
 }
 
 fn is_word_like(value: &[u8]) -> bool {
-    let trimmed = value.trim_ascii();
-    let body = trimmed.strip_suffix(b".").or_else(|| trimmed.strip_suffix(b":")).unwrap_or(trimmed);
-    body.iter().skip(1).all(u8::is_ascii_lowercase) || body.iter().all(u8::is_ascii_uppercase)
+    let body = value.strip_suffix(b".").or_else(|| value.strip_suffix(b":")).unwrap_or(value);
+    body.iter().skip(1).all(u8::is_ascii_lowercase)
+        || body.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+        || !body.iter().any(u8::is_ascii_digit)
+            && body.iter().all(|byte| {
+                byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/' | b'\'')
+            })
 }
 
-fn is_placeholder(value: &[u8]) -> bool {
+fn is_version(value: &[u8]) -> bool {
+    let rest = value.strip_prefix(b"v").unwrap_or(value);
+    rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    const PLACEHOLDERS: &[&[u8]] = &[
+        b"null",
+        b"none",
+        b"nil",
+        b"true",
+        b"false",
+        b"undefined",
+        b"yes",
+        b"no",
+        b"redacted",
+        b"empty",
+        b"[redacted]",
+        b"<redacted>",
+        b"(null)",
+        b"ok",
+        b"expired",
+        b"invalid",
+        b"required",
+        b"missing",
+        b"hidden",
+        b"masked",
+        b"filtered",
+        b"[filtered]",
+        b"failed",
+        b"authentication",
+        b"incorrect",
+        b"changed",
+        b"not",
+        b"wrong",
+        b"accepted",
+        b"set",
+        b"unset",
+        b"provided",
+        b"{}",
+        b"...",
+        b"publickey",
+        b"plaintext",
+    ];
     let value = value.trim_ascii();
-    let same =
-        value.iter().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#'));
-    same || value.starts_with(b"$")
-        || [
-            &b"null"[..],
-            b"none",
-            b"nil",
-            b"true",
-            b"false",
-            b"undefined",
-            b"yes",
-            b"no",
-            b"redacted",
-            b"empty",
-            b"[redacted]",
-            b"<redacted>",
-            b"(null)",
-            b"ok",
-            b"expired",
-            b"invalid",
-            b"required",
-            b"missing",
-        ]
-        .iter()
-        .any(|word| value.eq_ignore_ascii_case(word))
+    let fill = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#');
+    value.iter().take(64).all(fill)
+        || value.starts_with(b"${")
+        || value.starts_with(b"$(")
+        || value.starts_with(b"{{")
+        || value.starts_with(b"%(")
+        || PLACEHOLDERS.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// A token, not a word: letters with digits, or hex, or long with mixed case.
+/// A token, not a word: letters with digits, or long in both cases. Looks at 128 bytes.
 pub(super) fn is_random(value: &[u8]) -> bool {
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = value.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    let odd = value
-        .iter()
-        .filter(|byte| {
-            !byte.is_ascii_alphanumeric()
-                && !matches!(byte, b'-' | b'_' | b'.' | b'/' | b'+' | b'=' | b'~' | b':' | b'%')
-        })
-        .count();
-    odd == 0
-        && letters >= 3
-        && (digits >= 2 || value.len() >= 24 && mixed(value) >= 2 && !value.contains(&b'.'))
-}
-
-/// A date in figures or with the month in words; its length.
-fn date(text: &[u8]) -> Option<usize> {
-    let number = |at: usize| {
-        let count = text[at..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
-        (count > 0).then(|| {
-            (
-                at + count,
-                text[at..at + count]
-                    .iter()
-                    .fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0')),
-                count,
-            )
-        })
-    };
-    let separator =
-        |at: usize| text.get(at).copied().filter(|byte| matches!(byte, b'-' | b'/' | b'.' | b' '));
-    let (end, first, width) = number(0)?;
-    if width == 4 && !matches!(separator(end), Some(b'-' | b'/' | b'.')) {
-        return None;
+    let value = &value[..value.len().min(128)];
+    let (mut digits, mut letters, mut colons) = (0, 0, 0);
+    for (nth, byte) in value.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'a'..=b'z' | b'A'..=b'Z' => letters += 1,
+            b'-' | b'_' | b'.' | b'/' | b'+' | b'~' | b'%' => {}
+            b'=' if nth + 3 > value.len() => {}
+            b':' if colons == 0 => colons = 1,
+            _ => return false,
+        }
     }
-    separator(end)?;
-    if let Some((end, second, _)) = number(end + 1) {
-        separator(end)?;
-        let (end, third, last) = number(end + 1)?;
-        let year = if width == 4 { first } else { third };
-        let rest = if width == 4 { third } else { first };
-        let plausible = (1900..=2030).contains(&year) || last == 2;
-        return (plausible && (1..=31).contains(&second) && (1..=31).contains(&rest))
-            .then_some(end);
-    }
-    let letters = text[end + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let end = end + 1 + letters;
-    (letters >= 3 && separator(end) == Some(b' ')).then_some(())?;
-    let (end, year, width) = number(end + 1)?;
-    (width == 4 && (1900..=2030).contains(&year)).then_some(end)
+    let long =
+        value.len() >= 24 && mixed(value) >= 2 && !value.contains(&b'.') && !value.contains(&b'/');
+    letters >= 3 && (digits >= 2 || long)
+        || value.len() >= 16 && value.iter().all(u8::is_ascii_uppercase)
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
-use super::text::LEFT;
+use super::{text, tokens};
 use crate::entity::Entity;
 
 const fn is_local(byte: u8) -> bool {
@@ -19,26 +19,18 @@ const fn is_domain(byte: u8) -> bool {
 /// Around each `@`.
 pub(super) fn plain(text: &[u8], found: &mut Found<'_>) {
     for at in memchr::memchr_iter(b'@', text) {
-        around(text, at..at + 1, found);
+        let neighbours = (text::before(text, at), text.get(at + 1));
+        if let (Some(b' '), Some(b' ')) = neighbours {
+            around(text, at - 1..at + 2, found);
+        } else if !tokens::url(text, at, found) {
+            around(text, at..at + 1, found);
+        }
     }
-}
-
-/// Around `%40`, ` at ` and the like.
-pub(super) fn encoded(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
-    if text[sign.start] == b' ' {
-        return in_words(text, sign, found);
-    }
-    around(text, sign, found);
 }
 
 fn around(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
     let start = left(text, sign.start);
     let end = right(text, sign.end);
-    // `scheme://user:password@host` is none.
-    let left = &text[start.saturating_sub(LEFT)..start];
-    if left.last() == Some(&b':') && memchr::memmem::find(left, b"//").is_some() {
-        return;
-    }
     if start < sign.start && ends_in_a_domain(&text[sign.end..end]) {
         found.add(start..end, Entity::Email);
     }
@@ -69,41 +61,70 @@ fn right(text: &[u8], from: usize) -> usize {
 }
 
 fn ends_in_a_domain(domain: &[u8]) -> bool {
+    // What `@` stands before in the names of files and of units.
+    const FILES: &[&[u8]] = &[
+        b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"js", b"css", b"jar", b"so", b"py",
+        b"html", b"service", b"slice", b"scope", b"socket", b"target", b"mount", b"timer", b"java",
+        b"ts", b"json", b"yaml", b"yml", b"tgz", b"zip", b"log",
+    ];
     let Some(dot) = memchr::memrchr(b'.', domain) else { return false };
     let top = &domain[dot + 1..];
-    dot > 0 && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic)
+    let letters = top.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
+    let file = FILES.iter().any(|file| top.eq_ignore_ascii_case(file));
+    dot > 0 && top.len() >= 2 && (letters && !file || top.starts_with(b"xn--"))
 }
 
-/// `jane at example dot com`.
-fn in_words(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
-    let start = left(text, sign.start);
-    if start == sign.start {
+/// `jane at example dot com`, `jane (at) example (dot) com`, `jane [at] example.com`.
+pub(super) fn in_words(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    let Some(open) = text::before(text, word.start) else { return };
+    let bracket = matches!(open, b'(' | b'[' | b'{' | b'<');
+    let mut to = word.start - 1;
+    let mut end = word.end;
+    if bracket {
+        end += 1;
+        if text::before(text, to) == Some(b' ') {
+            to -= 1;
+        }
+    } else if open != b' ' && open != b'_' {
         return;
     }
-    let mut end = sign.end;
+    if bracket && text.get(end) == Some(&b' ') || text.get(end) == Some(&open) {
+        end += 1;
+    } else if !bracket {
+        return;
+    }
+    let start = left(text, to);
+    if start == to {
+        return;
+    }
     let mut dots = 0;
     loop {
-        let word = text[end..]
-            .iter()
-            .take(64)
-            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-')
-            .count();
-        if word == 0 {
+        let rest = text[end.min(text.len())..].iter().take(64);
+        let part = rest.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
+        if part == 0 {
             return;
         }
-        end += word;
-        if text.get(end) == Some(&b'.') && dots > 0 {
-            break;
-        }
-        match text.get(end..end + 5) {
-            Some(next) if next.eq_ignore_ascii_case(b" dot ") && dots < 3 => {
-                dots += 1;
-                end += 5;
-            }
+        end += part;
+        let rest = &text[end..];
+        let step = DOTS
+            .iter()
+            .find(|dot| rest.len() > dot.len() && rest[..dot.len()].eq_ignore_ascii_case(dot));
+        let plain = (bracket || dots > 0)
+            && rest.first() == Some(&b'.')
+            && rest.get(1).is_some_and(u8::is_ascii_alphabetic);
+        match step {
+            Some(step) if dots < 4 => end += step.len(),
+            _ if plain && dots < 4 => end += 1,
             _ => break,
         }
+        dots += 1;
     }
     if dots > 0 {
         found.add(start..end, Entity::Email);
     }
 }
+
+const DOTS: &[&[u8]] = &[
+    b" dot ", b"(dot)", b"[dot]", b" (dot) ", b" [dot] ", b"{dot}", b" punto ", b" punkt ",
+    b" point ", b" ponto ", b"_dot_",
+];

@@ -1,11 +1,19 @@
-//! The fast path: one automaton over words, one pass over digits, and checks where they meet something.
+//! The fast path: one pass that marks where words and numbers begin, a table of the words that values stand beside, and checks where they
+//! meet something.
 
+mod clothes;
+mod dates;
+mod figures;
+mod given;
+mod index;
 mod keys;
 mod learned;
 mod mail;
+mod marks;
 mod net;
 mod numbers;
 mod people;
+mod places;
 mod shape;
 mod text;
 mod tokens;
@@ -13,12 +21,14 @@ mod words;
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use crate::entity::Entity;
 use crate::redact::is_replacement;
 use crate::span::{Finder, Span};
-use words::{Sense, WORDS};
+use index::Index;
+use marks::Marks;
+use numbers::Numbers;
+use text::{Ends, Gap};
+use words::Sense;
 
 pub use learned::{CompiledRule, Learned, MOST_RULES};
 pub use shape::{MOST_BYTES, MOST_PIECES, NotAShape, Shape};
@@ -26,7 +36,7 @@ pub use shape::{MOST_BYTES, MOST_PIECES, NotAShape, Shape};
 /// Finds values in lines by rules alone. Made once and used for every line; holds no text.
 #[derive(Clone, Debug)]
 pub struct Scanner {
-    words: AhoCorasick,
+    words: Index<Sense>,
     learned: Learned,
     entities: u32,
 }
@@ -36,9 +46,16 @@ struct Found<'a> {
     text: &'a [u8],
     spans: &'a mut Vec<Span>,
     entities: u32,
+    ends: Ends,
+    /// Figures in words were read as far as here.
+    figures: usize,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    fn new(text: &'a [u8], spans: &'a mut Vec<Span>, entities: u32) -> Self {
+        Self { text, spans, entities, ends: Ends::default(), figures: 0 }
+    }
+
     fn add(&mut self, range: Range<usize>, entity: Entity) {
         let wanted = self.entities & bit(entity) != 0;
         if range.is_empty() || !wanted || is_replacement(&self.text[range.clone()]) {
@@ -51,6 +68,11 @@ impl Found<'_> {
             by: Finder::Rule(entity as u16),
             score: u8::MAX,
         });
+    }
+
+    /// Where the value after `gap` is.
+    fn value(&mut self, gap: &Gap) -> Range<usize> {
+        self.ends.value(self.text, gap)
     }
 }
 
@@ -68,13 +90,7 @@ impl Scanner {
     /// With every kind of entity, and no learned rule.
     #[must_use]
     pub fn new() -> Self {
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(WORDS.iter().map(|(word, _)| *word));
-        let Ok(words) = words else { unreachable!("the words are few and short") };
-        Self { words, learned: Learned::new(&[]), entities: u32::MAX }
+        Self { words: Index::new(words::words()), learned: Learned::new(&[]), entities: u32::MAX }
     }
 
     /// Finds these kinds of entity alone.
@@ -94,33 +110,67 @@ impl Scanner {
     /// Bytes of memory that it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.words.memory_usage() + self.learned.memory()
+        size_of::<Self>() + self.words.memory() + self.learned.memory()
     }
 
     /// Adds the values of a line, or of several with a line break after each: in order, none overlapping another. Allocates nothing
     /// where there is no value.
     pub fn scan(&self, text: &[u8], spans: &mut Vec<Span>) {
         let from = spans.len();
-        let mut found = Found { text, spans, entities: self.entities };
-        for hit in self.words.find_iter(text) {
-            let word = hit.range();
-            match WORDS[hit.pattern().as_usize()].1 {
-                Sense::Key(key) => keys::after(text, word, key, &mut found),
-                Sense::Token(token) => tokens::at(text, word, token, &mut found),
-                Sense::Person(phrase) => people::after(text, word, phrase, &mut found),
-                Sense::Owner => net::after(text, word, &mut found),
-                Sense::Mail => mail::encoded(text, word, &mut found),
-                Sense::Street => people::street(text, word, &mut found),
-            }
-        }
-        mail::plain(text, &mut found);
-        numbers::all(text, &mut found);
+        let high = self.plain(text, &mut Found::new(text, spans, self.entities));
+        clothes::scan(self, text, high, spans);
         if !self.learned.is_empty() {
             self.learned.scan(text, spans);
         }
         if spans.len() > from {
             settle(spans, from);
         }
+    }
+
+    /// What is there as it is. True if bytes above 0x7f are among it.
+    fn plain(&self, text: &[u8], found: &mut Found<'_>) -> bool {
+        let mut numbers = Numbers::default();
+        let mut high = false;
+        let mut ahead = Marks::of(text);
+        for base in (0..text.len()).step_by(64) {
+            let here = ahead;
+            ahead = Marks::of(text.get(base + 64..).unwrap_or_default());
+            high |= here.high;
+            let before = base.checked_sub(1).map(|at| text[at]);
+            let mut words = here.words(before);
+            while words != 0 {
+                let at = base + words.trailing_zeros() as usize;
+                words &= words - 1;
+                if let Some((end, sense)) = self.words.at(text, at) {
+                    look(text, at..end, sense, found);
+                }
+            }
+            let mut starts = here.numbers(before);
+            while starts != 0 {
+                let bit = starts.trailing_zeros();
+                starts &= starts - 1;
+                let window = (u128::from(ahead.digits) << 64 | u128::from(here.digits)) >> bit;
+                numbers.at(text, base + bit as usize, window as u32, found);
+            }
+        }
+        mail::plain(text, found);
+        high
+    }
+}
+
+/// Looks for a value at a word.
+fn look(text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
+    match sense {
+        Sense::Key(key) => keys::after(text, word, key, found),
+        Sense::Token(token) => tokens::at(text, word, token, found),
+        Sense::Person(phrase) => people::after(text, word, phrase, found),
+        Sense::Given => people::given(text, word, found),
+        Sense::Owner => net::after(text, word, found),
+        Sense::At => mail::in_words(text, word, found),
+        Sense::Street => places::street(text, word, found),
+        Sense::Rue => places::rue(text, word, found),
+        Sense::Figure => figures::at(text, word, found),
+        Sense::Program => tokens::program(text, word, found),
     }
 }
 

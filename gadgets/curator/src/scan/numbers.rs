@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::Found;
+use super::places;
 use super::text::{self, LEFT, is_word};
 use crate::entity::Entity;
-use crate::validate::{iban_length, is_card, is_iban, is_ssn};
+use crate::validate::{iban_length, is_card, is_iban, is_ssn, national};
 
 /// What the words to the left of a number say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Context {
+pub(super) enum Context {
     Card,
     Ssn,
     Phone,
@@ -39,42 +40,44 @@ const DASH: u8 = 2;
 const DOT: u8 = 4;
 const PAREN: u8 = 8;
 const SLASH: u8 = 16;
+/// `", "`: a number that was split into a list.
+const LIST: u8 = 32;
+/// `_`, `+`, `*`, and others that stand between groups of cards alone.
+const ODD: u8 = 64;
 
-pub(super) fn all(text: &[u8], found: &mut Found<'_>) {
-    let mut at = 0;
-    // What is said of the numbers between here and the next letter: the words before them are the same.
-    let mut said = Said::default();
-    let mut ahead = digits(&text[..text.len().min(64)]);
-    for base in (0..text.len()).step_by(64) {
-        let here = ahead;
-        ahead = digits(text.get(base + 64..).map_or(&[], |rest| &rest[..rest.len().min(64)]));
-        let goes_on = text::before(text, base).is_some_and(|byte| byte.is_ascii_digit());
-        let mut starts = here & !(here << 1 | u64::from(goes_on));
-        while starts != 0 {
-            let bit = starts.trailing_zeros();
-            starts &= starts - 1;
-            let start = base + bit as usize;
-            if start < at {
-                continue;
-            }
-            let after = run(text, start);
-            let before = text::before(text, start);
-            if before.is_some_and(|byte| is_word(byte) || byte == b'_') {
-                // In a word: an account number, or nothing.
-                let account = after - start >= 2 && start >= 2;
-                let account = if account { iban(text, start, found) } else { None };
-                at = account.unwrap_or_else(|| past_word(text, after));
-                continue;
-            }
-            let window = (u128::from(ahead) << 64 | u128::from(here)) >> bit;
-            at = if (window as u32 & WINDOW).count_ones() < 7 {
-                after
-            } else if let Some(end) = plain(text, start, after) {
-                end
-            } else {
-                number(text, start, after, &mut said, found)
-            };
+/// The pass over a text's numbers.
+#[derive(Default)]
+pub(super) struct Numbers {
+    /// Those before this are done.
+    done: usize,
+    said: Said,
+}
+
+impl Numbers {
+    /// Looks at the number that begins at `start`; `window` has a bit for each digit from there on.
+    pub(super) fn at(&mut self, text: &[u8], start: usize, window: u32, found: &mut Found<'_>) {
+        if start < self.done {
+            return;
         }
+        let after = run(text, start);
+        let before = text::before(text, start);
+        if before.is_some_and(|byte| is_word(byte) || byte == b'_') {
+            // In a word: an account number, or nothing.
+            let account = after - start >= 2 && start >= 2;
+            let account = if account { iban(text, start, found) } else { None };
+            self.done = account.unwrap_or_else(|| past_word(text, after));
+            return;
+        }
+        self.done = if (window & WINDOW).count_ones() < 7 {
+            if after - start <= 3 && places::may_be_house(text, start) {
+                places::house(text, start, after, found);
+            }
+            after
+        } else if let Some(end) = plain(text, start, after) {
+            end
+        } else {
+            number(text, start, after, &mut self.said, found)
+        };
     }
 }
 
@@ -110,34 +113,15 @@ fn plain(text: &[u8], at: usize, first: usize) -> Option<usize> {
     }
 }
 
-/// One bit for each of at most 64 bytes: set for a digit.
-fn digits(chunk: &[u8]) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let (words, rest) = chunk.as_chunks::<8>();
-    let mut bits = 0;
-    for (nth, word) in words.iter().enumerate() {
-        // A digit less `0` is below 10: adding 118 leaves its highest bit clear.
-        let word = u64::from_le_bytes(*word) ^ (0x30 * ONES);
-        let above = ((word & (0x7f * ONES)) + (0x76 * ONES)) | word;
-        let digits = (!above >> 7) & ONES;
-        // The eight lowest bits of the eight bytes, in one byte.
-        bits |= (digits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * nth);
-    }
-    for (nth, byte) in rest.iter().enumerate() {
-        bits |= u64::from(byte.is_ascii_digit()) << (8 * words.len() + nth);
-    }
-    bits
-}
-
 /// What the words before a number say, kept as long as no other word comes.
 #[derive(Default)]
 struct Said {
     until: usize,
-    context: Option<Context>,
+    context: Option<(Context, u8)>,
 }
 
 impl Said {
-    fn of(&mut self, text: &[u8], at: usize) -> Context {
+    fn of(&mut self, text: &[u8], at: usize) -> (Context, u8) {
         match self.context {
             Some(context) if at < self.until => context,
             _ => {
@@ -209,35 +193,15 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         chain.groups[chain.group_count] = group.len() as u8;
         chain.group_count += 1;
         chain.range.end = to;
-        // One separator, or `) `, or ` (`.
-        let mut step = to;
-        let (mut seen, mut between) = (0, 0);
-        while seen < 2 && step < text.len() {
-            let bit = match text[step] {
-                b' ' => BLANK,
-                b'-' => DASH,
-                b'.' => DOT,
-                b'(' | b')' => PAREN,
-                b'/' => SLASH,
-                _ => break,
-            };
-            if seen == 1 && bit != BLANK && bit != PAREN {
-                break;
-            }
-            if seen == 1 && bit == BLANK && text[step - 1] == b' ' {
-                break;
-            }
-            between |= bit;
-            step += 1;
-            seen += 1;
-        }
-        if seen == 0 || step >= text.len() || !text[step].is_ascii_digit() {
+        let (step, between) = separator(text, to);
+        if between == 0 || !text.get(step).is_some_and(u8::is_ascii_digit) {
             break;
         }
         from = step;
         to = run(text, from);
         // A group that is the beginning of a word is not one of the number.
-        if text.get(to).is_some_and(|byte| is_word(*byte) || *byte == b'_' || *byte == b':') {
+        let colon = text.get(to) == Some(&b':') && text.get(to + 1).is_some_and(u8::is_ascii_digit);
+        if colon || text.get(to).is_some_and(|byte| is_word(*byte) || *byte == b'_') {
             break;
         }
         chain.separators |= between;
@@ -246,6 +210,35 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         return chain.range.end;
     }
     judge(text, &chain, said, found).unwrap_or(first)
+}
+
+/// What stands between two groups: one sign with blanks around it, brackets, or the quotes and the comma of a list. Where it ends, and
+/// what it was; 0 if it is nothing of these.
+fn separator(text: &[u8], at: usize) -> (usize, u8) {
+    let (mut step, mut between, mut signs) = (at, 0, 0);
+    while step < text.len() && step < at + 4 {
+        let bit = match text[step] {
+            b' ' => BLANK,
+            b'-' => DASH,
+            b'.' => DOT,
+            b'(' | b')' => PAREN,
+            b'/' => SLASH,
+            b'"' | b'\'' | b',' => LIST,
+            b'_' | b'+' | b'*' | b'|' => ODD,
+            _ => break,
+        };
+        signs += usize::from(bit & (DASH | DOT | SLASH | ODD) != 0);
+        between |= bit;
+        step += 1;
+    }
+    let plain = between & (LIST | ODD) == 0 && (signs <= 1 || between == DASH | PAREN);
+    let list =
+        between & !(LIST | BLANK) == 0 && between & LIST != 0 && text[at..step].contains(&b',');
+    let odd = between == ODD && signs == 1;
+    // What blanks surround, a dash aside, are several numbers.
+    let apart =
+        between == BLANK && step - at > 2 || between & BLANK != 0 && between & (DOT | SLASH) != 0;
+    if (plain || list || odd) && !apart { (step, between) } else { (at, 0) }
 }
 
 /// Says what a chain is, trying its beginnings too; where to go on if it is something.
@@ -290,103 +283,162 @@ fn end_of(text: &[u8], chain: &Chain, count: usize) -> usize {
     at
 }
 
-fn entity_of(groups: &[u8], digits: &[u8], chain: &Chain, context: Context) -> Option<Entity> {
+fn entity_of(
+    groups: &[u8],
+    digits: &[u8],
+    chain: &Chain,
+    (said, far): (Context, u8),
+) -> Option<Entity> {
     use Context::{Card, Iban, National, Nothing, Other, Phone, Ssn};
-    let seps = chain.separators;
+    let seps = if groups.len() == 1 { 0 } else { chain.separators };
     let single = groups.len() == 1;
-    let ones = groups.iter().all(|group| *group == 1);
+    let ones = groups.len() > 1 && groups.iter().all(|group| *group == 1);
+    let listed = seps & (LIST | ODD) != 0;
     // Cards.
     if (12..=19).contains(&digits.len()) && !chain.plus && seps & (PAREN | SLASH) == 0 {
-        let even = matches!(groups, [4, 4, 4, 4] | [4, 6, 5] | [4, 4, 4, 4, 3] | [4, 6, 4]);
-        if context == Card && digits.len() >= 13 && (is_card(digits) || even || single) {
-            return Some(Entity::Card);
-        }
-        if context != Other
-            && is_card(digits)
-            && (single || even || context != Nothing || groups.len() <= 6 && seps & DOT == 0)
+        let even = matches!(
+            groups,
+            [4, 4, 4, 4] | [4, 6, 5] | [4, 4, 4, 4, 3] | [4, 6, 4] | [8, 8] | [4, 4, 5]
+        );
+        let card = is_card(digits);
+        if said == Card
+            && digits.len() >= 13
+            && far <= 2
+            && (card || even && !listed || single && far == 0)
         {
             return Some(Entity::Card);
         }
+        if said != Other
+            && card
+            && (!listed || even && seps & LIST != 0)
+            && (single || even || said == Card || groups.len() <= 6 && seps & DOT == 0)
+        {
+            return Some(Entity::Card);
+        }
+        if said == Other && card && even && !single && far > 1 {
+            return Some(Entity::Card);
+        }
     }
-    match context {
-        Other => return None,
-        Ssn if digits.len() == 9 => return Some(Entity::Ssn),
-        National if digits.len() >= 8 => return Some(Entity::NationalId),
-        Iban if digits.len() >= 8 => return Some(Entity::Iban),
+    if listed {
+        return (said == Ssn && groups == [3, 2, 4]).then_some(Entity::Ssn);
+    }
+    match said {
+        Other if far == 0 || !chain.plus => {
+            return strong(groups, digits, seps).filter(|_| far > 0);
+        }
+        Ssn if digits.len() == 9 && (far == 0 || groups == [3, 2, 4]) => return Some(Entity::Ssn),
+        National if (8..=18).contains(&digits.len()) && (far == 0 || national::any(digits)) => {
+            return Some(Entity::NationalId);
+        }
+        Iban if (8..=20).contains(&digits.len()) && far == 0 => return Some(Entity::Iban),
         _ => {}
     }
     if groups == [3, 2, 4]
         && is_ssn(digits)
-        && (seps == DASH || (seps == BLANK || seps == DOT) && context == Ssn)
+        && (seps == DASH || (seps == BLANK || seps == DOT) && said == Ssn)
     {
         return Some(Entity::Ssn);
     }
+    if let Some(entity) = strong(groups, digits, seps) {
+        return Some(entity);
+    }
     // Telephone numbers.
     let nanp = |ten: &[u8]| ten.len() == 10 && ten[0] >= b'2' && ten[3] >= b'2';
-    if chain.plus && (8..=15).contains(&digits.len()) {
+    let awaited = said == Phone && far <= 2;
+    if chain.plus && (8..=15).contains(&digits.len()) && (!single || digits.len() >= 10 || awaited)
+    {
         return Some(Entity::Phone);
     }
-    if matches!(groups, [3, 3, 4]) && nanp(digits) && seps & SLASH == 0 {
+    if matches!(groups, [3, 3, 4]) && seps & SLASH == 0 && (nanp(digits) || awaited) {
         return Some(Entity::Phone);
     }
     if matches!(groups, [1, 3, 3, 4]) && digits[0] == b'1' && nanp(&digits[1..]) {
         return Some(Entity::Phone);
     }
     if ones && (7..=15).contains(&digits.len()) && seps & DOT == 0 {
-        return Some(if context == Ssn { Entity::Ssn } else { Entity::Phone });
+        return match said {
+            Ssn if digits.len() == 9 => Some(Entity::Ssn),
+            _ => Some(Entity::Phone),
+        };
     }
-    if context == Phone && (7..=15).contains(&digits.len()) {
+    // `00 49 30 ...`, `0049...`, `(0)30 ...`.
+    if digits.starts_with(b"00") && (11..=16).contains(&digits.len()) && said != Nothing && awaited
+    {
         return Some(Entity::Phone);
     }
-    None
+    (awaited && (7..=15).contains(&digits.len()) && !looks_like_time(groups, digits))
+        .then_some(Entity::Phone)
 }
 
-/// The nearest word of at most four to the left that says something.
-fn context(text: &[u8], at: usize) -> Context {
+/// Numbers of a form of their own that their check digits confirm.
+fn strong(groups: &[u8], digits: &[u8], seps: u8) -> Option<Entity> {
+    let formed = match (groups, seps) {
+        ([3, 3, 3, 2], _) if seps == DOT | DASH => national::cpf(digits),
+        ([2, 3, 3, 4, 2], _) if seps == DOT | DASH | SLASH => national::cnpj(digits),
+        ([3, 4, 4, 2], DOT) => digits.starts_with(b"756") && national::ean13(digits),
+        ([2, 2, 2, 3, 2], _) if seps == DOT | DASH => national::belgian(digits),
+        ([1, 2, 2, 2, 3, 3, 2], BLANK) => national::nir(digits),
+        ([6 | 8, 4], DASH) => national::personnummer(digits),
+        _ => false,
+    };
+    formed.then_some(Entity::NationalId)
+}
+
+/// `2015 07 29 12 30`, `20150729`: a time, though a telephone number is awaited.
+fn looks_like_time(groups: &[u8], digits: &[u8]) -> bool {
+    let year = matches!(digits[..2], [b'1', b'9'] | [b'2', b'0']);
+    year && (groups.first() == Some(&4) && groups.get(1) == Some(&2)
+        || groups.len() == 1 && digits.len() == 14)
+}
+
+/// What the words to the left of `at` say, by the nearest of at most five that says something, and how many that say nothing are in between.
+pub(super) fn context(text: &[u8], at: usize) -> (Context, u8) {
     let mut context = Context::Nothing;
-    let mut left = 4;
+    let (mut far, mut left) = (0, 6);
     text::words_before(text, at, |word| {
         context = sense(word);
+        if context == Context::Nothing && !is_filler(word) {
+            far += 1;
+        }
         left -= 1;
         context == Context::Nothing && left > 0
     });
-    // `#123`, `v1.2`, `id-9`: a number of something.
-    if context == Context::Nothing && matches!(text::before(text, at), Some(b'#')) {
+    // `#123`: a number of something.
+    if text::before(text, at) == Some(b'#') && (context == Context::Nothing || far > 0) {
         context = Context::Other;
     }
-    context
+    (context, far)
 }
 
+/// Words that may stand between a word and its number.
+#[rustfmt::skip]
+fn is_filler(word: &[u8]) -> bool {
+    matches!(word,
+        b"number" | b"numbers" | b"no" | b"nr" | b"num" | b"is" | b"was" | b"at" | b"to" | b"from" | b"on" | b"me" | b"us" | b"of" | b"my" | b"the" | b"his"
+        | b"her" | b"their" | b"your" | b"our" | b"a" | b"an" | b"for" | b"with" | b"sent" | b"via" | b"value" | b"new" | b"old" | b"updated" | b"ist" | b"es"
+        | b"est" | b"al" | b"au" | b"unter" | b"numero" | b"nummer" | b"num\xc3\xa9ro" | b"raw" | b"masked" | b"full" | b"entered" | b"provided" | b"given" | b"and" | b"or" | b"in" | b"home" | b"work"
+        | b"primary" | b"secondary" | b"alt" | b"alternate" | b"o" | b"d" | b"u" | b"n" | b"e" | b"s" | b"them" | b"him" | b"back" | b"x" | b"exp" | b"m" | b"p" | b"string" | b"text" | b"str" | b"val" | b"field")
+}
+
+#[rustfmt::skip]
 fn sense(word: &[u8]) -> Context {
     match word {
-        b"card" | b"cards" | b"pan" | b"cc" | b"ccn" | b"ccnum" | b"visa" | b"mastercard"
-        | b"amex" | b"maestro" | b"discover" | b"creditcard" | b"debit" | b"credit"
-        | b"cardnumber" | b"karte" | b"kreditkarte" | b"carte" | b"tarjeta" | b"cartao"
-        | b"charged" | b"payment" | b"cardno" => Context::Card,
-        b"ssn" | b"social" | b"socialsecurity" | b"itin" | b"tin" | b"taxpayer" | b"security" => {
-            Context::Ssn
-        }
-        b"iban" | b"konto" | b"kontonummer" => Context::Iban,
-        b"phone" | b"tel" | b"telephone" | b"mobile" | b"cell" | b"cellphone" | b"fax"
-        | b"call" | b"called" | b"caller" | b"callback" | b"sms" | b"whatsapp" | b"msisdn"
-        | b"dial" | b"dialed" | b"dialled" | b"ring" | b"telefon" | b"handy" | b"mobil"
-        | b"telefono" | b"movil" | b"celular" | b"portable" | b"phonenumber" | b"mobilenumber"
-        | b"text" | b"texted" | b"hotline" | b"contact" | b"telefone" | b"rufnummer"
-        | b"numero" | b"reached" => Context::Phone,
-        b"passport" | b"nhs" | b"dni" | b"nie" | b"nif" | b"cpf" | b"cnpj" | b"aadhaar"
-        | b"sin" | b"bsn" | b"pesel" | b"personnummer" | b"steuerid" | b"nino" | b"tfn" => {
-            Context::National
-        }
-        b"invoice" | b"order" | b"orders" | b"ticket" | b"batch" | b"ref" | b"reference"
-        | b"version" | b"build" | b"id" | b"ids" | b"uid" | b"pid" | b"tid" | b"gid" | b"uuid"
-        | b"case" | b"code" | b"error" | b"errno" | b"serial" | b"sku" | b"isbn" | b"tracking"
-        | b"shipment" | b"parcel" | b"transaction" | b"txn" | b"trace" | b"span" | b"session"
-        | b"sessionid" | b"block" | b"blk" | b"job" | b"task" | b"rev" | b"revision" | b"size"
-        | b"bytes" | b"offset" | b"len" | b"length" | b"time" | b"ts" | b"timestamp" | b"port"
-        | b"rows" | b"ms" | b"commit" | b"hash" | b"checksum" | b"part" | b"item" | b"product"
-        | b"seq" | b"sequence" | b"zxid" | b"epoch" | b"lsn" | b"inode" | b"device" | b"addr"
-        | b"package" | b"release" | b"model" | b"asset" | b"lot" | b"docket" | b"request"
-        | b"orderid" | b"ean" | b"upc" | b"imei" | b"barcode" => Context::Other,
+        b"card" | b"cards" | b"pan" | b"cc" | b"ccn" | b"ccnum" | b"ccnumber" | b"visa" | b"mastercard" | b"amex" | b"maestro" | b"discover" | b"creditcard"
+        | b"debit" | b"credit" | b"cardnumber" | b"karte" | b"karten" | b"kartennummer" | b"kreditkarte" | b"kreditkartennummer" | b"carte" | b"tarjeta" | b"cartao" | b"carta" | b"charged" | b"payment" | b"cardno"
+        | b"cardnum" | b"plastic" | b"jcb" | b"diners" | b"unionpay" | b"bankcard" | b"paymentcard" | b"debitcard" | b"primaryaccountnumber" => Context::Card,
+        b"ssn" | b"ssns" | b"social" | b"socialsecurity" | b"itin" | b"tin" | b"taxpayer" | b"security" | b"ss" | b"ssnumber" | b"socsec" | b"tax" | b"ein" => Context::Ssn,
+        b"iban" | b"konto" | b"kontonummer" | b"bic" | b"ibans" | b"sepa" => Context::Iban,
+        b"phone" | b"tel" | b"telephone" | b"mobile" | b"cell" | b"cellphone" | b"fax" | b"call" | b"called" | b"caller" | b"calling" | b"callback" | b"sms" | b"whatsapp" | b"msisdn" | b"dial"
+        | b"dialed" | b"dialled" | b"dialing" | b"ring" | b"telefon" | b"telefonnummer" | b"handy" | b"handynummer" | b"mobil" | b"mobilnummer" | b"telefono" | b"movil" | b"vil" | b"celular" | b"portable" | b"phonenumber" | b"phoneno"
+        | b"mobilenumber" | b"mobileno" | b"text" | b"texted" | b"hotline" | b"contact" | b"telefone" | b"rufnummer" | b"telefoon" | b"puhelin" | b"reached" | b"reach" | b"phones" | b"ph" | b"voicemail" | b"signal" | b"viber" | b"telegram" | b"landline" | b"recipient"
+        | b"userphone" | b"homephone" | b"workphone" | b"cellular" | b"tlf" | b"lphone" | b"anruf" | b"anrufen" | b"appel" | b"llamada" | b"ligar" | b"ligue" | b"cel" | b"gsm" => Context::Phone,
+        b"passport" | b"nhs" | b"dni" | b"nie" | b"nif" | b"cpf" | b"cnpj" | b"aadhaar" | b"aadhar" | b"sin" | b"bsn" | b"pesel" | b"personnummer" | b"steuerid" | b"steuer" | b"nino" | b"tfn" | b"nir" | b"insee"
+        | b"nationalid" | b"national" | b"cpr" | b"oib" | b"cnp" | b"egn" | b"avs" | b"ahv" | b"medicare" | b"curp" | b"burgerservicenummer" | b"rijksregisternummer" | b"insurance" | b"identity" | b"steueridentifikationsnummer" | b"citizen" => Context::National,
+        b"invoice" | b"invoices" | b"order" | b"orders" | b"ticket" | b"tickets" | b"batch" | b"ref" | b"reference" | b"version" | b"build" | b"id" | b"ids" | b"uid" | b"pid" | b"tid" | b"gid" | b"uuid" | b"guid"
+        | b"case" | b"code" | b"codes" | b"error" | b"errno" | b"serial" | b"sku" | b"isbn" | b"issn" | b"tracking" | b"shipment" | b"parcel" | b"transaction" | b"txn" | b"tx" | b"trace" | b"span" | b"session"
+        | b"sessionid" | b"block" | b"blk" | b"job" | b"task" | b"rev" | b"revision" | b"size" | b"bytes" | b"offset" | b"len" | b"length" | b"time" | b"ts" | b"timestamp" | b"port" | b"rows" | b"ms" | b"commit" | b"hash" | b"checksum"
+        | b"part" | b"item" | b"product" | b"seq" | b"sequence" | b"zxid" | b"epoch" | b"lsn" | b"inode" | b"device" | b"addr" | b"package" | b"release" | b"model" | b"asset" | b"lot" | b"docket" | b"request" | b"requestid"
+        | b"orderid" | b"ean" | b"upc" | b"gtin" | b"imei" | b"barcode" | b"bug" | b"issue" | b"po" | b"receipt" | b"quote" | b"policy" | b"claim" | b"rma" | b"asn" | b"counter" | b"count" | b"total" | b"nonce" | b"thread" | b"duration" | b"elapsed" | b"latency" | b"ns" | b"us" | b"rechnung" | b"rechnungsnummer" | b"bestellung" | b"bestellnummer" | b"factura" | b"pedido" | b"facture" | b"commande" | b"vorgang" | b"auftrag" | b"artikel" | b"partition" | b"cursor" | b"generation" | b"doi" | b"zip" | b"plz" | b"page" | b"line" | b"slot" | b"term" | b"index" | b"shard" | b"sector" | b"coordinates" | b"lat" | b"lon" | b"lng" | b"latitude" | b"longitude" | b"position" | b"score" | b"amount" | b"price" | b"sum" => Context::Other,
         _ => Context::Nothing,
     }
 }
@@ -419,26 +471,10 @@ fn iban(text: &[u8], at: usize, found: &mut Found<'_>) -> Option<usize> {
     if count != want || text.get(step).is_some_and(u8::is_ascii_alphanumeric) {
         return None;
     }
-    let said = context(text, at - 2) == Context::Iban;
+    let said = context(text, at - 2) == (Context::Iban, 0);
     if is_iban(&compact[..count]) || said {
         found.add(at - 2..step, Entity::Iban);
         return Some(step);
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_marked_one_by_one() {
-        let text: Vec<u8> = (0..=255).chain(*b"a1b22/0:9-").collect();
-        for chunk in text.chunks(64).chain(text[3..].chunks(61)) {
-            let marked = digits(chunk);
-            for (at, byte) in chunk.iter().enumerate() {
-                assert_eq!(marked >> at & 1 == 1, byte.is_ascii_digit(), "{byte} at {at}");
-            }
-        }
-    }
 }

@@ -39,7 +39,8 @@ pub(super) struct Gap {
     pub(super) blank: bool,
 }
 
-pub(super) fn gap(text: &[u8], mut at: usize) -> Gap {
+pub(super) fn gap(text: &[u8], from: usize) -> Gap {
+    let mut at = from;
     let mut gap = Gap::default();
     let end = text.len().min(at + 16);
     let mut signs = 0;
@@ -51,6 +52,12 @@ pub(super) fn gap(text: &[u8], mut at: usize) -> Gap {
                 signs += 1;
             }
             b'>' if gap.sign && text[at - 1] == b'=' => {}
+            // `<password>x</password>`.
+            b'>' if at == from => gap.sign = true,
+            b'-' if gap.blank && text.get(at + 1) == Some(&b'>') => {
+                gap.sign = true;
+                at += 1;
+            }
             b'#' if gap.quote.is_none() => {}
             b' ' | b'\t' if gap.quote.is_none() || !gap.sign => gap.blank = true,
             quote @ (b'"' | b'\'' | b'`') if gap.quote.is_none() || !gap.sign => {
@@ -74,50 +81,68 @@ pub(super) fn gap(text: &[u8], mut at: usize) -> Gap {
     gap
 }
 
-/// Where a value that begins at `at` ends: at its quote, or at what ends a value without quotes.
-pub(super) fn value(text: &[u8], gap: &Gap) -> Range<usize> {
-    let most = text.len().min(gap.at + 4096);
-    let rest = &text[gap.at..most];
-    let end = match gap.quote {
-        Some(quote) => {
-            let mut at = 0;
-            loop {
-                match rest.get(at) {
-                    None | Some(b'\n') => break at,
-                    Some(b'\\') if !gap.escaped => at += 2,
-                    Some(b'\\') if rest.get(at + 1) == Some(&quote) => break at,
-                    Some(&byte) if byte == quote => break at,
-                    _ => at += 1,
-                }
-            }
+/// No value is longer.
+const VALUE: usize = 4096;
+
+/// Where values that were looked at end, so that a text of nothing but keys is not gone through for each of them.
+#[derive(Debug, Default)]
+pub(super) struct Ends([Range<usize>; 8]);
+
+impl Ends {
+    /// Where a value that begins after `gap` is: as far as its quote, or as what ends a value without quotes.
+    pub(super) fn value(&mut self, text: &[u8], gap: &Gap) -> Range<usize> {
+        let kind = match gap.quote {
+            None => 0,
+            Some(b'"') => 1,
+            Some(b'\'') => 2,
+            Some(_) => 3,
+        };
+        let known = &mut self.0[kind + if gap.escaped { 4 } else { 0 }];
+        if !known.contains(&gap.at) {
+            let rest = &text[gap.at..text.len().min(gap.at + VALUE)];
+            let length = match gap.quote {
+                Some(quote) => quoted(rest, quote, gap.escaped),
+                None => rest.iter().position(ends).unwrap_or(rest.len()),
+            };
+            *known = gap.at..gap.at + length.min(rest.len());
         }
-        None => rest
-            .iter()
-            .position(|byte| {
-                matches!(
-                    byte,
-                    b' ' | b'\t'
-                        | b'\n'
-                        | b'\r'
-                        | b','
-                        | b';'
-                        | b'&'
-                        | b'"'
-                        | b'\''
-                        | b'<'
-                        | b'>'
-                        | b'|'
-                        | b')'
-                        | b']'
-                        | b'}'
-                        | b'`'
-                        | b'\\'
-                )
-            })
-            .unwrap_or(rest.len()),
-    };
-    let end = end.min(rest.len());
-    gap.at..gap.at + end
+        gap.at..known.end
+    }
+}
+
+fn quoted(rest: &[u8], quote: u8, escaped: bool) -> usize {
+    let mut at = 0;
+    loop {
+        match rest.get(at) {
+            None | Some(b'\n') => return at,
+            Some(b'\\') if !escaped => at += 2,
+            Some(b'\\') if rest.get(at + 1) == Some(&quote) => return at,
+            Some(&byte) if byte == quote => return at,
+            _ => at += 1,
+        }
+    }
+}
+
+fn ends(byte: &u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b'\t'
+            | b'\n'
+            | b'\r'
+            | b','
+            | b';'
+            | b'&'
+            | b'"'
+            | b'\''
+            | b'<'
+            | b'>'
+            | b'|'
+            | b')'
+            | b']'
+            | b'}'
+            | b'`'
+            | b'\\'
+    )
 }
 
 /// Words to the left of `at` in the same line, nearest first, in lower case, cut at 15 bytes; camel case is not split.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
+use super::keys::is_placeholder;
 use super::text;
 use super::words::Token;
 use crate::entity::Entity;
@@ -27,9 +28,17 @@ pub(super) fn at(text: &[u8], word: Range<usize>, token: Token, found: &mut Foun
                 found.add(word.start..word.end + value.len(), Entity::ApiKey);
             }
         }
+        Token::Capitals { count } => {
+            let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+            let length = run(text, word.end, capital);
+            let alone = !text::before(text, word.start).is_some_and(text::is_word)
+                && !text.get(word.end + length).is_some_and(|byte| text::is_word(*byte));
+            if length == usize::from(count) && alone && text[word.start].is_ascii_uppercase() {
+                found.add(word.start..word.end + length, Entity::ApiKey);
+            }
+        }
         Token::Jwt => jwt(text, word, found),
         Token::Pem => pem(text, word, found),
-        Token::Url => url(text, word, found),
     }
 }
 
@@ -51,6 +60,10 @@ fn jwt(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
 }
 
 fn pem(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    if !text[..word.start].ends_with(b"-----") {
+        return;
+    }
+    let word = word.start - 5..word.end;
     let window = &text[word.start..text.len().min(word.start + 64)];
     let Some(key) = memchr::memmem::find(window, b"PRIVATE KEY") else { return };
     let rest = &text[word.start..text.len().min(word.start + (16 << 10))];
@@ -64,17 +77,57 @@ fn pem(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     found.add(word.start..word.start + end, Entity::PrivateKey);
 }
 
-/// `scheme://user:password@host`: the password.
-fn url(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
-    let rest = &text[word.end..text.len().min(word.end + 512)];
-    let end = rest
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b' ' | b'\n' | b'"' | b'\'' | b'<' | b'>'))
-        .unwrap_or(rest.len());
-    let Some(sign) = memchr::memrchr(b'@', &rest[..end]) else { return };
-    let Some(colon) = memchr::memchr(b':', &rest[..sign]) else { return };
-    if rest[colon + 1..sign].iter().any(|byte| *byte != b'*') {
-        let from = word.end + colon + 1;
-        found.add(from..word.end + sign, Entity::Password);
+/// `-pSECRET`, `-p SECRET`, `-u user:SECRET` after the name of a program that takes a password there.
+pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    let rest = &text[word.end..text.len().min(word.end + 160)];
+    let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+    let Some(dash) = memchr::memmem::find(rest, b" -") else { return };
+    let user = text[word.start] | 32 == b'c';
+    let option: &[u8] = if user { b" -u" } else { b" -p" };
+    let Some(at) = memchr::memmem::find(&rest[dash..], option) else { return };
+    let mut from = dash + at + 3;
+    while matches!(rest.get(from), Some(b' ' | b'=')) {
+        from += 1;
     }
+    if let Some(quote) = rest.get(from).filter(|byte| matches!(byte, b'\'' | b'"')) {
+        from += 1;
+        let _ = quote;
+    }
+    let length =
+        rest[from..].iter().take_while(|byte| !matches!(byte, b' ' | b'\'' | b'"')).count();
+    let mut value = from..from + length;
+    if user {
+        let Some(colon) = memchr::memchr(b':', &rest[value.clone()]) else { return };
+        value.start += colon + 1;
+    }
+    // `-p 8080:80`, `-P 3306` and directories are none.
+    let bytes = &rest[value.clone()];
+    let number = bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b':');
+    if value.len() >= 3 && !number && bytes[0] != b'-' && bytes[0] != b'/' && !is_placeholder(bytes)
+    {
+        found.add(word.end + value.start..word.end + value.end, Entity::Password);
+    }
+}
+
+/// `scheme://user:password@host`, where `sign` is the place of the `@`: the password.
+pub(super) fn url(text: &[u8], sign: usize, found: &mut Found<'_>) -> bool {
+    let from = sign.saturating_sub(160);
+    let left = &text[from..sign];
+    // A password may hold what else ends it, but no blank.
+    let stop = left
+        .iter()
+        .rposition(|byte| matches!(byte, b' ' | b'\n' | b'"' | b'\'' | b'<' | b'>' | b'@'));
+    let left = &left[stop.map_or(0, |at| at + 1)..];
+    let Some(slashes) = memchr::memmem::rfind(left, b"://") else { return false };
+    let user = &left[slashes + 3..];
+    let Some(colon) = memchr::memchr(b':', user) else {
+        return !user.contains(&b'/') && !user.contains(&b'?');
+    };
+    if user[..colon].contains(&b'/') || user[..colon].contains(&b'?') {
+        return false;
+    }
+    if user[colon + 1..].iter().any(|byte| *byte != b'*') {
+        found.add(sign - (user.len() - colon - 1)..sign, Entity::Password);
+    }
+    true
 }

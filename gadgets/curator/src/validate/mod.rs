@@ -1,5 +1,7 @@
 //! Check digits and ranges: what makes a number one of its kind.
 
+pub(crate) mod national;
+
 /// The Luhn sum of decimal digits (ISO/IEC 7812-1, annex B) ends in zero.
 pub(crate) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits

@@ -1,0 +1,258 @@
+//! Where people live.
+
+use std::ops::Range;
+
+use super::Found;
+use super::text;
+use crate::entity::Entity;
+
+/// The address goes on as far as this after its street.
+const REST: usize = 64;
+
+/// `12 Long Street`: the number, the words with capitals, the word for a street.
+pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    let goes_on = text.get(word.end).is_some_and(u8::is_ascii_alphanumeric);
+    if goes_on || text::before(text, word.start) != Some(b' ') {
+        return;
+    }
+    let upper = text[word.start].is_ascii_uppercase();
+    let to = word.start - 1;
+    let bound = to.saturating_sub(40);
+    let left = &text[bound..to];
+    let left = &left[memchr::memrchr(b'\n', left).map_or(0, |at| at + 1)..];
+    let start = to - left.len();
+    // The last word that begins with a digit: the number of the house.
+    let house = left
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(at, byte)| byte.is_ascii_digit() && (*at == 0 || !text::is_word(left[at - 1])));
+    let Some((first, _)) = house else { return rue(text, word, found) };
+    let digits = left[first..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut parts = left[first..].split(|byte| *byte == b' ');
+    let number = parts.next().unwrap_or_default();
+    let sound = digits <= 5
+        && number.len() <= digits + 2
+        && first
+            .checked_sub(1)
+            .is_none_or(|at| !matches!(left[at], b'.' | b':' | b'/' | b'-' | b'#' | b'=' | b'_'));
+    let (mut words, mut ordinal) = (0, false);
+    for part in parts.filter(|part| !part.is_empty()) {
+        let word =
+            part.iter().all(|byte| text::is_word(*byte) || matches!(byte, b'\'' | b'.' | b'-'));
+        ordinal |= part[0].is_ascii_digit();
+        if !word || !(part[0].is_ascii_uppercase() || part[0].is_ascii_digit() || part[0] >= 0x80) {
+            return rue(text, word_of(text, to + 1), found);
+        }
+        words += 1;
+    }
+    if sound && (1..=4).contains(&words) && (upper || ordinal) {
+        found.add(start + first..rest(text, word.end), Entity::Address);
+    }
+}
+
+fn word_of(text: &[u8], at: usize) -> Range<usize> {
+    at..at + text[at..].iter().take(16).take_while(|byte| text::is_word(**byte)).count()
+}
+
+/// `12 rue de la Paix`, `Calle Mayor 5`, `Via Roma, 10`.
+pub(super) fn rue(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    if !text::begins(text, word.start) || text.get(word.end) != Some(&b' ') {
+        return;
+    }
+    let left = &text[word.start.saturating_sub(9)..word.start];
+    let left = left.strip_suffix(b" ").unwrap_or(left);
+    let left = left.strip_suffix(b",").unwrap_or(left);
+    let digits = left.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let house = (1..=4).contains(&digits)
+        && left.len() > digits
+        && matches!(left[left.len() - digits - 1], b' ' | b'"' | b'=' | b'\'' | b':');
+    if !house && !text[word.start].is_ascii_uppercase() {
+        return;
+    }
+    // Words with capitals, with small ones between them.
+    let (mut at, mut end, mut capitals) = (word.end + 1, 0, 0);
+    for _ in 0..6 {
+        let length = text[at..]
+            .iter()
+            .take(24)
+            .take_while(|byte| text::is_word(**byte) || matches!(byte, b'\'' | b'-'))
+            .count();
+        let part = &text[at..at + length];
+        let Some(&first) = part.first() else { break };
+        if first.is_ascii_digit() {
+            break;
+        }
+        let particle = matches!(
+            part,
+            b"de"
+                | b"la"
+                | b"le"
+                | b"les"
+                | b"du"
+                | b"des"
+                | b"del"
+                | b"los"
+                | b"las"
+                | b"da"
+                | b"do"
+                | b"dos"
+                | b"das"
+                | b"di"
+                | b"della"
+                | b"d'"
+                | b"y"
+                | b"e"
+                | b"et"
+        );
+        let capital = first.is_ascii_uppercase()
+            || first >= 0x80
+            || part.starts_with(b"l'")
+            || part.starts_with(b"d'");
+        if !particle && !capital {
+            break;
+        }
+        at += length;
+        if capital {
+            (end, capitals) = (at, capitals + 1);
+        }
+        if text.get(at) != Some(&b' ') {
+            break;
+        }
+        at += 1;
+    }
+    if capitals == 0 {
+        return;
+    }
+    if house {
+        let start = text[..word.start]
+            .iter()
+            .rposition(|byte| byte.is_ascii_digit())
+            .map_or(word.start, |at| at + 1 - digits);
+        return found.add(start..rest(text, end), Entity::Address);
+    }
+    let number = text[end..]
+        .iter()
+        .take(6)
+        .take_while(|byte| matches!(byte, b',' | b' ' | b'n' | b'.'))
+        .count();
+    let digits =
+        text[end + number..].iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
+    let stop = end + number + digits;
+    if number > 0
+        && (1..=4).contains(&digits)
+        && !text.get(stop).is_some_and(|byte| text::is_word(*byte) || matches!(byte, b':' | b'/'))
+    {
+        found.add(word.start..rest(text, stop), Entity::Address);
+    }
+}
+
+/// A number after the German kind of street: `Hauptstraße 12`.
+pub(super) fn house(text: &[u8], start: usize, end: usize, found: &mut Found<'_>) {
+    const ENDS: &[&[u8]] = &[
+        "straße".as_bytes(),
+        b"strasse",
+        b"str.",
+        b"weg",
+        b"platz",
+        b"gasse",
+        b"allee",
+        b"ring",
+        b"damm",
+        b"ufer",
+        b"chaussee",
+        b"straat",
+        b"laan",
+        b"gracht",
+        b"gatan",
+        "vägen".as_bytes(),
+        b"vagen",
+        b"gata",
+        b"vej",
+        b"gade",
+        b"katu",
+        b"tie",
+        b"steig",
+    ];
+    let to = start - 1;
+    let left = &text[to.saturating_sub(32)..to];
+    let length = left
+        .iter()
+        .rev()
+        .take_while(|byte| text::is_word(**byte) || matches!(byte, b'-' | b'.' | b'\''))
+        .count();
+    let name = &left[left.len() - length..];
+    let Some(first) = name.first() else { return };
+    let street = ENDS.iter().any(|ends| name.len() > ends.len() + 2 && name.ends_with(ends));
+    let goes_on =
+        text.get(end).is_some_and(|byte| matches!(byte, b'.' | b':' | b'%' | b'/' | b'_'));
+    if street && first.is_ascii_uppercase() && end - start <= 3 && !goes_on {
+        let letter = text.get(end).is_some_and(u8::is_ascii_lowercase)
+            && !text.get(end + 1).is_some_and(|byte| text::is_word(*byte));
+        let end = if letter { end + 1 } else { end };
+        found.add(to - length..rest(text, end), Entity::Address);
+    }
+}
+
+/// True if a word that ends before `at` may be the end of a street: looked at before [`house`].
+pub(super) fn may_be_house(text: &[u8], at: usize) -> bool {
+    at >= 6
+        && text[at - 1] == b' '
+        && matches!(
+            text[at - 2],
+            b'e' | b'.' | b'g' | b'z' | b'm' | b'r' | b't' | b'n' | b'a' | b'j' | b'u'
+        )
+        && text[at - 3] != b' '
+}
+
+/// What comes after a street: a flat, the town with its code, the state and the country.
+fn rest(text: &[u8], from: usize) -> usize {
+    let mut end = from;
+    for _ in 0..4 {
+        let bytes = &text[end..text.len().min(from + REST)];
+        let separator = if bytes.starts_with(b", ") {
+            2
+        } else if bytes.starts_with(b" ") && bytes.get(1).is_some_and(|byte| byte.is_ascii_digit())
+        {
+            1
+        } else {
+            break;
+        };
+        let part = &bytes[separator..];
+        let length = part
+            .iter()
+            .take_while(|byte| {
+                text::is_word(**byte) || matches!(byte, b' ' | b'-' | b'.' | b'\'' | b'#')
+            })
+            .count();
+        let part = part[..length].trim_ascii_end();
+        // Words with capitals, and numbers of at least three digits or with letters.
+        let mut good = 0;
+        let mut count = 0;
+        for word in part.split(|byte| *byte == b' ') {
+            let capital = word
+                .first()
+                .is_some_and(|byte| byte.is_ascii_uppercase() || *byte >= 0x80 || *byte == b'#');
+            let code = word.iter().any(u8::is_ascii_digit) && (3..=10).contains(&word.len())
+                || count > 0 && word.len() < 5 && word.iter().any(u8::is_ascii_digit);
+            let particle = count > 0
+                && matches!(word, b"de" | b"am" | b"an" | b"der" | b"upon" | b"la" | b"do" | b"da");
+            if !(capital || code || particle) || word.ends_with(b".") && word.len() > 4 {
+                break;
+            }
+            good += word.len() + usize::from(count > 0);
+            count += 1;
+            if word.ends_with(b".") && count > 1 {
+                break;
+            }
+        }
+        if count == 0 || count > 6 || separator == 1 && count < 2 {
+            break;
+        }
+        end += separator + good;
+        if good < part.len() {
+            break;
+        }
+    }
+    end
+}
