@@ -1,12 +1,17 @@
-//! Once warm, a sweep allocates nothing: neither for a cgroup nor for a process nor in all.
+//! Once warm, a sweep allocates nothing: neither for a cgroup nor for a process nor in all, nor do lines that become records.
 
 #![allow(clippy::unwrap_used)] // All of it is tests.
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use gadget_core::testing::{Counting, allocations};
-use gadget_core::{Scope, SignalProvider, Signals, Subject, Timestamp};
+use gadget_core::{
+    LogBatch, LogFlags, LogInput, LogMeta, LogRead, LogSource, LogSources, Scope, SignalError,
+    SignalProvider, Signals, Subject, Timestamp,
+};
+use gadget_signals::logs::{Refine, RefineSettings};
 use gadget_signals::{
     Calm, CgroupFiles, CgroupLayout, Cgroups, HostCpuProvider, HostIoProvider, HostMemoryProvider,
     PressureProvider, ProcessFiles, Processes,
@@ -172,4 +177,52 @@ fn scans_of_the_kernels_lists_allocate_nothing_once_warm() {
         }
         Err(error) => println!("SKIPPED: {error}"),
     }
+}
+
+/// Gives the same lines again and again.
+struct Lines(Vec<(gadget_core::SourceId, &'static [u8])>);
+
+impl LogInput for Lines {
+    fn read(&mut self, batch: &mut LogBatch, _: Duration) -> Result<LogRead, SignalError> {
+        for (source, text) in &self.0 {
+            let (at, flags) = (Timestamp::from_secs(1_735_600_000), LogFlags::default());
+            let source = *source;
+            batch.push(LogMeta { source, at, written: None, severity: None, flags }, text);
+        }
+        Ok(LogRead::Lines)
+    }
+}
+
+#[test]
+fn lines_become_records_without_allocation_once_warm() {
+    const TEXTS: [&[u8]; 7] = [
+        b"Jun 14 15:16:01 combo sshd[19939]: error: authentication failure",
+        b"[Sun Dec 04 04:47:44 2005] [error] x",
+        b"\tat a.B.c(B.java:3)",
+        br#"{"level":30,"time":1700000000123,"msg":"a \"b\""}"#,
+        b"time=\"2024-02-03T10:00:00Z\" level=warning msg=\"slow\"",
+        b"\x1b[31mE0102 15:04:05.678901 7 a.go:1] x\x1b[0m \xff",
+        b"2024-02-03T10:00:00.5Z stdout F 10:00:00.123 INFO x",
+    ];
+    let sources = LogSources::default();
+    let source =
+        |origin: &str| sources.id(&LogSource { origin: origin.into(), ..LogSource::default() });
+    let (plain, pod) = (source("/a.log"), source("/var/log/pods/n_p_u/c/0.log"));
+    let lines =
+        TEXTS.iter().map(|text| (if text.starts_with(b"2024") { pod } else { plain }, *text));
+    let settings = RefineSettings { hold: Duration::from_secs(3600), ..Default::default() };
+    let mut refine = Refine::new(Lines(lines.collect()), sources, settings);
+    let mut batch = LogBatch::default();
+    let mut read = || {
+        batch.clear();
+        refine.read(&mut batch, Duration::ZERO).unwrap();
+        batch.len()
+    };
+    let before = allocations();
+    read();
+    assert!(allocations() > before, "the first read has to, or nothing is counted");
+    (0..20).for_each(|_| assert!(read() >= 6));
+    let before = allocations();
+    let records: usize = (0..20).map(|_| read()).sum();
+    assert_eq!((allocations() - before, records), (0, 20 * 6));
 }

@@ -175,8 +175,8 @@ impl Scan<'_> {
 
     fn month(&mut self) -> Option<u64> {
         const MONTHS: &[u8; 36] = b"janfebmaraprmayjunjulaugsepoctnovdec";
-        let name = self.text.get(self.at..self.at + 3)?.to_ascii_lowercase();
-        let month = MONTHS.chunks(3).position(|month| month == name)?;
+        let name = self.text.get(self.at..self.at + 3)?;
+        let month = MONTHS.chunks(3).position(|month| name.eq_ignore_ascii_case(month))?;
         self.at += 3;
         // Names in full, too.
         while self.peek().is_ascii_lowercase() {
@@ -248,8 +248,8 @@ impl Scan<'_> {
     /// `Jun 14 15:16:01`, `Jan 02, 2024 3:04:05 PM`, `Sun Dec 04 04:47:44 2005`, `Mon, 02 Jan 2006 15:04:05 GMT`.
     fn named(&mut self) -> Option<Moment> {
         const DAYS: &[u8; 21] = b"sunmontuewedthufrisat";
-        let name = self.text.get(..3)?.to_ascii_lowercase();
-        let weekday = DAYS.chunks(3).any(|day| day == name);
+        let name = self.text.get(..3)?;
+        let weekday = DAYS.chunks(3).any(|day| name.eq_ignore_ascii_case(day));
         if weekday {
             self.at = 3;
             let _ = self.byte(b',');
