@@ -33,7 +33,7 @@ fn no_line_is_lost_or_repeated_over_rotations_of_every_kind_with_kills_in_betwee
     if let Ok(folder) = std::env::var(FOLDER) {
         read(Path::new(&folder));
     }
-    let rotations = std::env::var("GADGET_ROTATIONS").map_or(400, |it| it.parse().unwrap());
+    let rotations = std::env::var("GADGET_ROTATIONS").map_or(150, |it| it.parse().unwrap());
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let began = Instant::now();
     let (over, done, kills) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
@@ -185,7 +185,7 @@ impl<'a> Writer<'a> {
     /// How many lines of each log were written, and how many of those the reader has committed.
     fn wait(&self, what: &str, enough: impl Fn(&[u64], &[u64]) -> bool) {
         let written: Vec<_> = self.logs.iter().map(|it| it.next).collect();
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(120);
         loop {
             let read = progress(self.folder);
             if enough(&written, &read) {

@@ -16,6 +16,8 @@ const MAGIC: &[u8; 8] = b"GTAIL\x00\x01\n";
 /// Ahead of a frame: its length and its CRC-32.
 const AHEAD: usize = 8;
 const POSITION: usize = 8 * 7 + 4 + 1;
+/// A path that is gone since then is not to be remembered.
+const FORGOTTEN: u64 = u64::MAX;
 /// A file of fewer bytes than this is not written anew.
 const SMALL: u64 = 64 << 10;
 
@@ -36,6 +38,11 @@ pub(crate) struct Places {
     pub(crate) files: Vec<Position>,
 }
 
+impl Places {
+    /// For a path that is not to be remembered any more.
+    pub(super) const FORGOTTEN: Self = Self { gone_since: FORGOTTEN, files: Vec::new() };
+}
+
 impl Checkpoint {
     /// Reads frames. With the state comes how many bytes at the end are of no whole frame: a kill leaves some at most of the last
     /// one. `None` if there is no state at all.
@@ -49,7 +56,7 @@ impl Checkpoint {
             let state: &mut Self = state.get_or_insert_default();
             state.mark = mark;
             for (path, places) in changed {
-                if places.files.is_empty() {
+                if places.gone_since == FORGOTTEN {
                     state.paths.remove(&path);
                 } else {
                     state.paths.insert(path, places);
@@ -76,7 +83,7 @@ fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (crc32fast::hash(payload) == u32::from_le_bytes(*crc)).then_some((payload, rest))
 }
 
-/// A frame of some paths; one without files is forgotten.
+/// A frame of some paths.
 fn write<'a>(
     bytes: &mut Vec<u8>,
     mark: Option<u64>,
@@ -298,7 +305,7 @@ mod tests {
             expected.push(next);
             ends.push(fs::metadata(&path).unwrap().len() as usize);
         }
-        store.add(Some(7), [(Path::new("b"), &Places::default())].into_iter()).unwrap();
+        store.add(Some(7), [(Path::new("b"), &Places::FORGOTTEN)].into_iter()).unwrap();
         expected.push(checkpoint(&[("a", 2), ("c", 3)], Some(7)));
         let bytes = fs::read(&path).unwrap();
         ends.push(bytes.len());

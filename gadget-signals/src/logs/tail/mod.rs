@@ -349,13 +349,12 @@ impl Tail {
         };
         let kept = if store.wants_all() {
             let series = self.series.iter().flatten();
-            let paths = series.map(|it| (it.path.clone(), places(it)));
-            let paths = paths.filter(|(_, places)| !places.files.is_empty()).collect();
+            let paths = series.map(|it| (it.path.clone(), places(it))).collect();
             store.replace(&Checkpoint { mark, paths })
         } else {
-            let none = Places::default();
             let series = self.series.iter().flatten().filter(|it| it.dirty);
             let changed: Vec<_> = series.map(|it| (it.path.as_path(), places(it))).collect();
+            let none = Places::FORGOTTEN;
             let gone = self.forgotten.iter().map(|path| (path.as_path(), &none));
             store.add(mark, gone.chain(changed.iter().map(|(path, it)| (*path, it))))
         };
