@@ -6,13 +6,13 @@ mod json;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
 use gadget_core::FlushRequest;
 
-use crate::ring::{Archive, Entry};
+use crate::ring::{Archive, Entry, Place};
 use crate::trigger::LogWatch;
 
 pub use budget::{Budget, BudgetError, BudgetSettings, Spent};
@@ -21,7 +21,7 @@ pub use file::FileSink;
 /// So many templates come first...
 const FIRST: usize = 64;
 /// ...with so many lines each.
-const OF_EACH: u32 = 32;
+const OF_EACH: usize = 32;
 /// From this much on a template is news: before, it was less than one in twenty lines of its service.
 const NEWS: f64 = 3.0;
 /// How much more a template counts that is there more often: a hundred times by half.
@@ -86,35 +86,27 @@ pub fn flush(
     watch: &LogWatch,
     sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
-    let mut count = Count::default();
-    archive.read(request.from, request.until, |entry| count.line(entry, watch));
-    let summary = count.summary(request, watch);
+    let mut count = Count::new(watch);
+    archive.by_service(request.from, request.until, |place, entry| count.line(place, entry));
+    let (summary, first) = count.summary(request);
     sink.begin(&summary)?;
-    let first: HashMap<u32, usize> = count.order.iter().copied().zip(0..).collect();
     let mut result = Ok(());
-    if !first.is_empty() {
-        let mut heads: Vec<Vec<Kept>> = vec![Vec::new(); first.len()];
-        archive.read(request.from, request.until, |entry| {
-            if let Some(&nth) = first.get(&watch.template_of(entry))
-                && heads[nth].len() < OF_EACH as usize
-            {
-                heads[nth].push(Kept::of(entry));
+    let mut given: HashSet<Place> = HashSet::new();
+    for ((_, places), news) in first.iter().zip(&summary.news) {
+        archive.at(places, |entry| {
+            if result.is_ok() {
+                result = sink.line(entry, Some(news.novelty));
             }
         });
-        for (lines, news) in heads.iter().zip(&summary.news) {
-            for line in lines {
-                sink.line(&line.entry(), Some(news.novelty))?;
-            }
-        }
+        given.extend(places);
     }
-    let mut given = vec![0; first.len()];
-    archive.read(request.from, request.until, |entry| {
-        if !first.is_empty()
-            && let Some(&nth) = first.get(&watch.template_of(entry))
-            && given[nth] < OF_EACH
-        {
-            given[nth] += 1;
-        } else if result.is_ok() {
+    // Most lines are of a template that is no news: no set is looked through for them.
+    let most = first.iter().map(|(template, _)| *template as usize + 1).max().unwrap_or(0);
+    let mut rare = vec![false; most];
+    first.iter().for_each(|(template, _)| rare[*template as usize] = true);
+    archive.merged(request.from, request.until, |place, entry| {
+        let rare = entry.template.is_none_or(|it| rare.get(it as usize).is_some_and(|it| *it));
+        if result.is_ok() && !(rare && given.contains(&place)) {
             result = sink.line(entry, None);
         }
     });
@@ -123,92 +115,97 @@ pub fn flush(
     Ok(summary)
 }
 
-/// A line that is held for a moment.
-#[derive(Clone)]
-struct Kept {
-    service: String,
-    text: Vec<u8>,
-    rest: Entry<'static>,
-}
-
-impl Kept {
-    fn of(entry: &Entry<'_>) -> Self {
-        let rest = Entry { service: "", text: b"", ..*entry };
-        Self { service: entry.service.to_owned(), text: entry.text.to_vec(), rest }
-    }
-
-    fn entry(&self) -> Entry<'_> {
-        Entry { service: &self.service, text: &self.text, ..self.rest }
-    }
-}
-
 /// What is in the time of an incident.
-#[derive(Default)]
-struct Count {
+struct Count<'a> {
+    watch: &'a LogWatch,
     lines: u64,
     bytes: u64,
-    services: BTreeSet<Arc<str>>,
-    /// Lines of each service, and of each template with the service that it is of.
-    of_service: HashMap<String, u64>,
-    of_template: HashMap<u32, (u64, Option<Arc<str>>)>,
-    /// The templates that come first.
-    order: Vec<u32>,
+    /// By the archive's number of a service: its name and its lines.
+    services: BTreeMap<u32, (Arc<str>, u64)>,
+    /// Of the service that is being read.
+    service: u32,
+    of_service: u64,
+    /// By number.
+    templates: Vec<OfTemplate>,
 }
 
-impl Count {
-    fn line(&mut self, entry: &Entry<'_>, watch: &LogWatch) {
+#[derive(Clone, Default)]
+struct OfTemplate {
+    lines: u64,
+    service: u32,
+    places: Vec<Place>,
+}
+
+impl<'a> Count<'a> {
+    fn new(watch: &'a LogWatch) -> Self {
+        let (services, templates) = (BTreeMap::new(), Vec::new());
+        Self { watch, lines: 0, bytes: 0, services, service: 0, of_service: 0, templates }
+    }
+
+    fn line(&mut self, place: Place, entry: &Entry<'_>) {
         self.lines += 1;
         self.bytes += entry.text.len() as u64;
-        match self.of_service.get_mut(entry.service) {
-            Some(lines) => *lines += 1,
-            None => {
-                self.services.insert(entry.service.into());
-                self.of_service.insert(entry.service.to_owned(), 1);
-            }
+        if place.service != self.service || self.of_service == 0 {
+            self.turn();
+            self.service = place.service;
+            self.services.insert(place.service, (entry.service.into(), 0));
         }
-        let services = &self.services;
-        let of = || (0, services.get(entry.service).cloned());
-        self.of_template.entry(watch.template_of(entry)).or_insert_with(of).0 += 1;
+        self.of_service += 1;
+        let template = self.watch.template_of(entry) as usize;
+        if template >= self.templates.len() {
+            // A number that was never given is not worth a place.
+            if self.watch.miner().template(template as u32).is_none() {
+                return;
+            }
+            self.templates.resize(template + 1, OfTemplate::default());
+        }
+        let of = &mut self.templates[template];
+        of.lines += 1;
+        of.service = place.service;
+        if of.places.len() < OF_EACH {
+            of.places.push(place);
+        }
+    }
+
+    /// Ends the service that is being read.
+    fn turn(&mut self) {
+        if let Some((_, lines)) = self.services.get_mut(&self.service) {
+            *lines += self.of_service;
+        }
+        self.of_service = 0;
     }
 
     /// Weighs the templates: by the logarithm of how rare one was among the lines of its service before this time, and a little by the
-    /// logarithm of how often it is there in it.
-    fn summary(&mut self, request: &FlushRequest, watch: &LogWatch) -> Summary {
-        let mut news: Vec<(u32, News)> = Vec::new();
-        for (&template, (lines, service)) in &self.of_template {
-            let (Some(known), Some(service)) = (watch.miner().template(template), service) else {
-                continue;
-            };
-            if template == 0 {
-                continue;
-            }
+    /// logarithm of how often it is there in it. With the templates that come first: their numbers, and where their first lines are.
+    fn summary(mut self, request: &FlushRequest) -> (Summary, Vec<(u32, Vec<Place>)>) {
+        self.turn();
+        let Self { watch, lines, bytes, services, templates, .. } = self;
+        let mut news: Vec<(u32, News, Vec<Place>)> = Vec::new();
+        for (template, of) in (0..).zip(templates).skip(1).filter(|(_, of)| of.lines > 0) {
+            let Some(known) = watch.miner().template(template) else { continue };
+            let Some((service, now)) = services.get(&of.service) else { continue };
             let all = watch.lines_of(service);
-            let now = self.of_service.get(&**service).copied().unwrap_or(0);
-            let (before, of_it) = (all.saturating_sub(now), known.count().saturating_sub(*lines));
+            let (before, of_it) =
+                (all.saturating_sub(*now), known.count().saturating_sub(of.lines));
             let rarity = |of: u64, among: u64| ((1.0 + among as f64) / (1.0 + of as f64)).ln();
             // Where there was little before this time, by how rare it is in all.
             let rare = rarity(of_it, before).max(rarity(known.count(), all));
-            let novelty = rare * (1.0 + OFTEN * (*lines as f64).ln());
             if rare >= NEWS {
-                let (service, lines) = (Arc::clone(service), *lines);
-                news.push((
-                    template,
-                    News { service, template: known.to_string(), lines, novelty },
-                ));
+                let novelty = rare * (1.0 + OFTEN * (of.lines as f64).ln());
+                let (service, template_text) = (Arc::clone(service), known.to_string());
+                let one = News { service, template: template_text, lines: of.lines, novelty };
+                news.push((template, one, of.places));
             }
         }
-        let order = |(left, a): &(u32, News), (right, b): &(u32, News)| {
+        news.sort_by(|(left, a, _), (right, b, _)| {
             b.novelty.total_cmp(&a.novelty).then(left.cmp(right))
-        };
-        news.sort_by(order);
+        });
         news.truncate(FIRST);
-        self.order = news.iter().map(|(template, _)| *template).collect();
-        Summary {
-            request: request.clone(),
-            lines: self.lines,
-            bytes: self.bytes,
-            services: self.services.iter().cloned().collect(),
-            news: news.into_iter().map(|(_, news)| news).collect(),
-        }
+        let mut names: Vec<Arc<str>> = services.into_values().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (news, first) =
+            news.into_iter().map(|(template, news, places)| (news, (template, places))).unzip();
+        (Summary { request: request.clone(), lines, bytes, services: names, news }, first)
     }
 }

@@ -24,6 +24,7 @@ use map::Map;
 use page::{HEAD, Head, Kind, MOST_SERVICES, NAME, PAGE, ROOM};
 
 pub use open::{ArchiveError, Left};
+pub(crate) use read::Place;
 pub use record::Entry;
 
 /// A chain is compressed when it holds this much.

@@ -93,11 +93,6 @@ impl<'a> Records<'a> {
         Self { rest: bytes, at }
     }
 
-    /// The time of the last record.
-    pub(super) const fn at(&self) -> u64 {
-        self.at
-    }
-
     /// The bytes that were not read.
     pub(super) const fn left(&self) -> usize {
         self.rest.len()
