@@ -65,6 +65,9 @@ enum Slot {
     Outer,
     Edge,
     Street,
+    RunPattern,
+    Bounds,
+    MailEnd,
 }
 
 /// What concept words may say about a value near them.
@@ -307,6 +310,9 @@ fn value_rows(sink: &mut Sink<'_>, all: &[Token], context: &Context, place: &Pla
     let me = glance(all, i as isize);
     let chunk = &context.chunks[place.chunk as usize];
     let position = bucket(i as u32 - u32::from(chunk.first));
+    let bounds =
+        glance(all, place.group.0 as isize - 1) << 12 | glance(all, place.group.1 as isize);
+    sink.put(S::Bounds, bounds, me);
     sink.put(S::Chunk, bucket(u32::from(chunk.last - chunk.first)) << 4 | position, me);
     sink.put(S::ChunkShape, chunk.shape, position);
     sink.put(S::Entropy, entropy(chunk), token_kind(&all[i]));
@@ -315,6 +321,12 @@ fn value_rows(sink: &mut Sink<'_>, all: &[Token], context: &Context, place: &Pla
         let side = if (i as u16) < chunk.at { 1 } else { 2 } + u32::from(i as u16 == chunk.at) * 2;
         let dotted =
             all[usize::from(chunk.at)..usize::from(chunk.last)].iter().any(|t| t.mark == b'.');
+        let end = all[usize::from(chunk.last) - 1].classes.meets(Classes::TLD);
+        sink.put(
+            S::MailEnd,
+            side,
+            u32::from(end) << 2 | u32::from(dotted) << 1 | u32::from(chunk.url),
+        );
         sink.put(S::ChunkAt, side, u32::from(dotted) << 1 | u32::from(chunk.url));
         sink.put(S::ChunkAt, side | 16, me);
     }
@@ -367,11 +379,28 @@ fn run_rows(sink: &mut Sink<'_>, all: &[Token], context: &Context, place: &Place
     if let Some(before) = word_before(all, first, 3) {
         sink.each(S::RunBefore, all[before].classes, run.words.min(4) << 8 | named << 4);
     }
-    if all[usize::from(run.first)..usize::from(run.last)]
-        .iter()
-        .any(|t| t.classes.meets(Classes::STREET))
-    {
+    let words = &all[usize::from(run.first)..usize::from(run.last)];
+    let pattern = words.iter().take(8).fold(1, |pattern, word| pattern * 7 + part_of_name(word));
+    let bounds = glance(all, run.first as isize - 1) << 12 | glance(all, run.last as isize);
+    sink.put(S::RunPattern, pattern, 0);
+    sink.put(S::RunPattern, pattern, bounds | 1 << 31);
+    sink.put(S::RunPattern, bounds, run.words.min(4) | 1 << 30);
+    if words.iter().any(|word| word.classes.meets(Classes::STREET)) {
         sink.put(S::Street, position, 0);
+    }
+}
+
+/// What a word may be in a name.
+fn part_of_name(word: &Token) -> u32 {
+    let (given, surname) =
+        (word.classes.meets(Classes::GIVEN), word.classes.meets(Classes::SURNAME));
+    match (word.kind, given, surname) {
+        (Kind::Mark, ..) => 6,
+        (Kind::Initial, ..) => 5,
+        (_, true, true) => 4,
+        (_, true, false) => 3,
+        (_, false, true) => 2,
+        _ => u32::from(word.classes.is_empty()),
     }
 }
 

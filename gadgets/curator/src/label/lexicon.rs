@@ -3,7 +3,7 @@
 //! The lists are general knowledge in English, German, French, Spanish, Italian, Dutch and Portuguese. Names come with
 //! the model; only their hashes do.
 
-use super::token::hash_word;
+use super::token::{HASH_SEED, hash_step, hash_word};
 
 /// What the word lists say about a word: a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ lists! {
         karte kreditkarte kartennummer carte tarjeta carta kaart cartao bancaire creditcardnumber acct cvv cvc primaryaccountnumber \
         cardholder plastic jcb unionpay numerocarte",
     /// Names a social security number.
-    SSN 3 "ssn social security socialsecurity ssnum itin ssnlast taxid ssid socialsecuritynumber sozialversicherungsnummer",
+    SSN 3 "ssn soc sec social security socialsecurity ssnum itin ssnlast taxid ssid socialsecuritynumber sozialversicherungsnummer",
     /// Names another national number.
     NATIONAL 4 "passport nino nin national nationalid nhs tax tin taxpayer steuer steuernummer steueridentifikationsnummer idnr steuerid \
         dni nie nif cpf cnpj curp rfc insee nir secu bsn pesel aadhaar aadhar sin codicefiscale fiscale codice personnummer cpr \
@@ -121,7 +121,7 @@ lists! {
     /// Names a number that belongs to nobody.
     COUNTER 17 "invoice order ticket case ref reference id no nr number num seq sequence txn transaction trx batch item sku part serial \
         tracking shipment parcel claim job task run request req rechnung bestellung vorgang auftrag facture commande pedido factura ordine \
-        fattura po rma asset model catalog isbn issn ean upc gtin lot voucher coupon booking reservation confirmation issue bug pr docket \
+        fattura po rma asset model catalog isbn issn ean upc gtin lot voucher coupon nummer numero booking reservation confirmation issue bug pr docket \
         article artikel artikelnummer vin imei policy contract matter record row partnumber orderid invoiceid ticketid caseid",
     /// Names a version.
     VERSION 18 "version ver v release build firmware rev revision upgraded upgrade update updated package pkg kernel driver sdk api \
@@ -223,6 +223,42 @@ impl Lexicon {
     }
 }
 
+impl Lexicon {
+    /// What the lists say about the two words that a long one may be made of: `phonenumber`, `Ausweisnummer`. Names are not looked
+    /// for inside words.
+    #[must_use]
+    pub fn compound(&self, folded: &[u8]) -> Classes {
+        const NAMES: Classes = Classes::GIVEN.with(Classes::SURNAME);
+        if !(7..=24).contains(&folded.len()) {
+            return Classes::NONE;
+        }
+        let mut head = HASH_SEED;
+        for (at, byte) in folded[..folded.len() - 3].iter().enumerate() {
+            head = hash_step(head, *byte);
+            let classes = if at < 2 { Classes::NONE } else { self.classes(head).without(NAMES) };
+            if classes.is_empty() {
+                continue;
+            }
+            let tail = &folded[at + 1..];
+            // German joins words with an s or an n.
+            let tails = [
+                tail,
+                tail.strip_prefix(b"s").unwrap_or(tail),
+                tail.strip_prefix(b"n").unwrap_or(tail),
+            ];
+            for tail in tails {
+                let rest = self
+                    .classes(tail.iter().fold(HASH_SEED, |hash, byte| hash_step(hash, *byte)))
+                    .without(NAMES);
+                if tail.len() > 2 && !rest.is_empty() {
+                    return classes.with(rest);
+                }
+            }
+        }
+        Classes::NONE
+    }
+}
+
 const SEEN_WORDS: usize = 512;
 
 const fn seen_word(hash: u32) -> usize {
@@ -243,6 +279,16 @@ mod tests {
         let april = lexicon.classes(hash_word("APRIL"));
         assert!(april.meets(Classes::MONTH) && april.meets(Classes::GIVEN));
         assert!(lexicon.classes(hash_word("xyzzy")).is_empty());
+    }
+
+    #[test]
+    fn long_words_may_be_two() {
+        let lexicon = Lexicon::with_names(&[hash_word("Grace")], &[]);
+        assert!(lexicon.compound(b"telefonnummer").meets(Classes::PHONE));
+        assert!(lexicon.compound(b"geburtsdatumsfeld").is_empty());
+        assert!(lexicon.compound(b"username").meets(Classes::NAMEKEY));
+        assert!(lexicon.compound(b"gracename").is_empty());
+        assert!(lexicon.compound(b"throttled").is_empty());
     }
 
     #[test]

@@ -166,3 +166,86 @@ fn best(row: &PerLabel) -> usize {
 pub fn entities() -> impl Iterator<Item = Entity> {
     (1..LABELS).filter_map(entity_of)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(line: &str) -> Vec<(&str, Entity)> {
+        let mut spans = Vec::new();
+        Labeller::shipped().label(line.as_bytes(), &mut spans);
+        spans.iter().map(|span| (&line[span.range()], span.entity)).collect()
+    }
+
+    /// None of these formats is in the trainer's templates.
+    #[test]
+    fn lines_of_formats_that_the_trainer_lacks_are_labelled() {
+        for (line, value, entity) in [
+            (
+                "quote mailed -- recipient_mail=>wanda.kern@lakeside.org lang=>pl",
+                "wanda.kern@lakeside.org",
+                Entity::Email,
+            ),
+            (
+                "2023/03/04 gate[7]: guest telephone :: (415) 555-2671 :: vip",
+                "(415) 555-2671",
+                Entity::Phone,
+            ),
+            ("loan desk; borrower_ssn is 219-09-9999; rate 4.1", "219-09-9999", Entity::Ssn),
+            (
+                "till 4 swiped credit_card_number 4111 1111 1111 1111 total 9.99",
+                "4111 1111 1111 1111",
+                Entity::Card,
+            ),
+            (
+                "wire prepared, payee_iban DE89 3704 0044 0532 0130 00, cut-off 16:00",
+                "DE89 3704 0044 0532 0130 00",
+                Entity::Iban,
+            ),
+            (
+                "audit >> account_holder_name = Margaret Thompson << ok",
+                "Margaret Thompson",
+                Entity::Name,
+            ),
+            ("boot: smtp_password = Blue7Tiger!x retries = 3", "Blue7Tiger!x", Entity::Password),
+        ] {
+            let found = found(line);
+            assert!(found.contains(&(value, entity)), "{line}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_are_left_alone() {
+        for line in [
+            "invoice 219-09-9999 was approved in 12 ms",
+            "sha256 checksum 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 matches",
+            "Apache Kafka 3.6.1 on Red Hat Enterprise Linux started",
+            "bind 10.1.2.3:8080 upstream 10.1.2.4:9090 healthy",
+            "error 555-0199 raised by com.acme.OrderService",
+            "[2024-01-05T10:11:12.123Z] request 7c9e6679-7425-40de-944b-e07fc1f90ae7 done",
+        ] {
+            assert_eq!(found(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_and_long_lines_are_borne() {
+        let mut labeller = Labeller::shipped();
+        let mut spans = Vec::new();
+        labeller.label(&[0xff; 10_000], &mut spans);
+        labeller.label(&b"\\\\\\\"%".repeat(4000), &mut spans);
+        labeller.label("name=Ann Smith ".repeat(4000).as_bytes(), &mut spans);
+        assert!(
+            spans.iter().all(|span| span.end as usize <= MOST_BYTES),
+            "beyond the window nothing is labelled"
+        );
+    }
+
+    #[test]
+    fn every_kind_has_a_threshold_and_one_may_be_set_for_all() {
+        let labeller = Labeller::shipped();
+        assert!(entities().all(|entity| (0.0..=1.0).contains(&labeller.threshold(entity))));
+        let labeller = labeller.with_threshold(0.25);
+        assert!(entities().all(|entity| labeller.threshold(entity) == 0.25));
+    }
+}

@@ -51,7 +51,7 @@ pub enum ModelError {
 pub struct Origin {
     /// The seed of the generator and of the training.
     pub seed: u64,
-    /// A hash of all that the generator wrote for the training.
+    /// A hash of the first lines that the generator writes for that seed.
     pub generator: u64,
     /// Weight of one step in the table.
     pub step: f32,

@@ -191,7 +191,10 @@ impl Tokens {
                     .without(Classes::GIVEN.with(Classes::SURNAME));
                 parts.with(lexicon.classes(hash))
             }
-            _ if kind.is_word() => lexicon.classes(hash),
+            _ if kind.is_word() => match lexicon.classes(hash) {
+                Classes::NONE => lexicon.compound(&self.folded[text..]),
+                classes => classes,
+            },
             _ => Classes::NONE,
         };
         self.tokens.push(Token {
@@ -210,9 +213,9 @@ impl Tokens {
 }
 
 /// The hash of a word before its first character.
-const HASH_SEED: u32 = 0x811c_9dc5;
+pub(super) const HASH_SEED: u32 = 0x811c_9dc5;
 
-const fn hash_step(hash: u32, byte: u8) -> u32 {
+pub(super) const fn hash_step(hash: u32, byte: u8) -> u32 {
     (hash ^ byte as u32).wrapping_mul(0x0100_0193)
 }
 

@@ -34,6 +34,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// What the corpus calls it.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
     /// The bytes.
     #[must_use]
     pub const fn range(&self) -> Range<usize> {

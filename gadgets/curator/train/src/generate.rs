@@ -1,8 +1,8 @@
 //! Makes up lines: a message of a family, in a carrier, beside other text.
 
 use crate::line::{Line, Sort, Text};
+use crate::machine::sentence;
 use crate::rng::Rng;
-use crate::slots::sentence;
 use crate::template::{Family, expand, families};
 
 /// Into how many parts the families are put for leaving some out.

@@ -30,7 +30,7 @@ const DECAY: f32 = 2e-5;
 /// Of a hundred rows of shape and place, and of words, so many are dropped at a token.
 const DROPPED: (usize, usize) = (8, 35);
 /// Of a hundred listed names, so many come with the model; the others stand for all the names that no list has.
-const LISTED: usize = 65;
+const LISTED: usize = 80;
 
 /// The hashes of names that come with the model: given names, surnames.
 #[must_use]
@@ -131,10 +131,20 @@ fn step(weights: &mut PerLabel, squares: &mut PerLabel, gradient: &PerLabel, rat
     }
 }
 
-/// FNV-1a over all lines.
-fn hash_lines(hash: u64, line: &[u8]) -> u64 {
-    line.iter()
-        .fold(hash ^ 0xff, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+/// Lines that a generator is known by.
+const KNOWN_BY: usize = 2000;
+
+/// A hash of what a generator writes for a seed (FNV-1a over its first lines): a model whose header has another was trained on
+/// other lines.
+#[must_use]
+pub fn fingerprint(generator: &Generator, seed: u64) -> u64 {
+    let mut rng = Rng::new(seed);
+    (0..KNOWN_BY).fold(0xcbf2_9ce4_8422_2325, |hash, _| {
+        let line = generator.line(&mut rng, Draw::All);
+        line.bytes.iter().fold(hash ^ 0xff, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    })
 }
 
 /// Trains, and writes the model's bytes; `origin` of the result has no calibration yet.
@@ -152,10 +162,8 @@ pub fn train(generator: &Generator, training: &Training) -> Trained {
     let (mut features, mut lattice) = (Features::default(), Lattice::default());
     let mut lines = Rng::new(training.seed);
     let mut drops = Rng::new(training.seed ^ 0x00d0_0b5e);
-    let mut hash = 0xcbf2_9ce4_8422_2325;
     for _ in 0..training.lines {
         let line = generator.line(&mut lines, training.draw);
-        hash = hash_lines(hash, &line.bytes);
         weights.learn(&line, &mut features, &mut lattice, &lexicon, &mut drops);
     }
     let most = STEP * 127.0;
@@ -164,7 +172,7 @@ pub fn train(generator: &Generator, training: &Training) -> Trained {
     weights.transitions.iter_mut().flatten().for_each(|weight| *weight = weight.clamp(-most, most));
     let origin = Origin {
         seed: training.seed,
-        generator: hash,
+        generator: fingerprint(generator, training.seed),
         step: STEP,
         labels: [Reading::default(); LABELS],
     };

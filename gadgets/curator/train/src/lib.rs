@@ -8,10 +8,14 @@ mod generate;
 mod held_out;
 mod learn;
 mod line;
+mod machine;
+mod numbers;
 mod people;
+mod quality;
 mod records;
 mod rng;
 mod score;
+mod secrets;
 mod slots;
 mod template;
 mod values;
@@ -21,7 +25,8 @@ pub use generate::{Draw, FOLDS, Generator};
 pub use held_out::{
     Example, Reliability, held_out, is_right, read_scores, reliability, reported, tally,
 };
-pub use learn::{Trained, Training, labels, names, train};
+pub use learn::{Trained, Training, fingerprint, labels, names, train};
 pub use line::{Gold, Line, Piece, Sort, Text};
+pub use quality::{Report, predictions};
 pub use rng::Rng;
 pub use score::{Tally, is_hidden};

@@ -11,7 +11,7 @@ pub(crate) const GIVEN: &str = "James Mary Robert Patricia John Jennifer Michael
     Frank Catherine Alexander Virginia Patrick Rachel Raymond Janet Jack Maria Dennis Heather Jerry Diane Tyler Julie Aaron \
     Joyce Henry Victoria Douglas Kelly Peter Christina Adam Joan Nathan Evelyn Zachary Lauren Walter Judith Kyle Olivia Harold \
     Martha Carl Cheryl Arthur Megan Roger Andrea Keith Ann Jeremy Alice Terry Jean Lawrence Doris Sean Jacqueline Christian \
-    Hannah Albert Gloria Ethan Teresa Austin Sara Noah Grace Liam Sophia Lucas Chloe Oliver Isabella Harry Amelia Leo Mia \
+    Hannah Albert Gloria Ethan Teresa Sara Noah Grace Liam Sophia Lucas Chloe Oliver Isabella Harry Amelia Leo Mia \
     Oscar Ella Hugo Freya Archie Poppy Finn Ivy Nigel Gemma Graham Fiona Alastair Siobhan Declan Niamh Rhys Bronwen \
     Hans Klaus Jürgen Wolfgang Uwe Stefan Andreas Matthias Florian Lukas Jonas Felix Maximilian Sabine Petra Monika Ursula \
     Heike Birgit Anja Katrin Lena Johanna Greta Friedrich Dieter Günther Jörg Heinz Lieselotte Ingrid Björn \
@@ -31,6 +31,17 @@ pub(crate) const GIVEN: &str = "James Mary Robert Patricia John Jennifer Michael
     Priya Rahul Anjali Amit Sunita Rajesh Deepa Vikram Lakshmi Arjun Neha Sanjay Kavita Ravi Pooja Suresh Meera Aditya Divya \
     Wei Jing Li Ming Xiao Hui Yan Lei Fang Jun Hiroshi Yuki Takeshi Sakura Kenji Haruka Akira Naoko Satoshi Aiko \
     Minh Linh Tuan Huong Nguyet Thanh Ji-woo Min-jun Seo-yeon Hyun Somchai Malee Putri Budi Siti Agus Maricel Jose \
+    Aaliyah Abigail Adrian Aiden Alan Alexandra Alexis Alison Allison Alyssa Angelica Annie April Ariana Audrey Autumn Ava Avery \
+    Bailey Beverly Bobby Bonnie Bradley Brandy Brian Brittany Brooke Bruce Bryan Caleb Cameron Carla Caroline Carrie Cassandra Chad \
+    Charlotte Chelsea Clara Colin Connie Corey Courtney Craig Curtis Danielle Darlene Darren Dean Debra Derek Desiree \
+    Diana Dominic Dorothy Dustin Earl Eddie Edith Edwin Eileen Eleanor Elijah Ellen Elsie Erica Erin Ernest Ethel Eugene Evan Faye \
+    Felicia Frances Fred Gabriel Gail Gavin Geraldine Gina Glenn Gordon Hailey Harriet Hazel Holly Howard Ian Irene Isaac Jackie Jaclyn \
+    Jade Jamie Janice Jay Jeanne Jenna Jill Joanna Jodi Joel Jordan Josephine Juanita Julia Kara Kaitlyn Katie Kayla Kelsey Kristen \
+    Kristin Kurt Lance Latoya Leah Leon Leslie Lillian Logan Lois Lori Louis Louise Lucille Luke Lynn Mackenzie Marcus Marie \
+    Marilyn Marjorie Marvin Mason Maureen Melanie Melinda Mildred Miranda Molly Monica Natasha Nathaniel Neil Nina Norma \
+    Pauline Peggy Penny Philip Phillip Phyllis Ralph Randall Regina Renee Rhonda Rita Roberta Robin Rodney Roland Ronnie Rosemary Roy \
+    Russell Sabrina Shane Shannon Shawn Sheila Shelby Sherry Shirley Simon Sonia Sophie Stacy Stanley Stuart Sydney Tamara \
+    Tanya Tara Tiffany Tina Todd Tracy Travis Trevor Troy Vanessa Vera Vernon Veronica Vincent Wayne Wendy Wesley Whitney Yvonne \
     Kwame Abena Chinedu Ngozi Oluwaseun Adaeze Thabo Nomsa Tendai Wanjiru Kamau Amara Femi Zodwa";
 
 /// Surnames.
@@ -45,6 +56,24 @@ pub(crate) const SURNAMES: &str = "Smith Johnson Williams Brown Jones Garcia Mil
     Crawford Olson Simpson Porter Hunter Gordon Mendez Silva Shaw Snyder Mason Dixon Hunt Hicks Holmes Palmer Wagner Black \
     Robertson Boyd Rose Stone Salazar Fox Warren Mills Meyer Rice Schmidt Daniels Ferguson Nichols Stephens Soto Weaver \
     Ryan Gardner Payne Grant Dunn Kelley Spencer Hawkins Arnold Pierce Hansen Peters Santos Hart Bradley Knight Elliott \
+    Abbott Adkins Aguilar Allison Andrews Armstrong Atkins Atkinson Barber Barker Barnett Barrett Barton Bates Beck \
+    Benson Berry Bishop Blair Blake Bowman Brady Brewer Briggs Buchanan Burgess Burke Burton Bush Byrd Caldwell Calderon Cannon Carlson \
+    Carpenter Carr Carroll Carson Chandler Chapman Christensen Clarke Clayton Cobb Cohen Cole Conner Copeland Cortez Craig Cross \
+    Cummings Cunningham Curtis Dalton Davidson Dawson Dean Delgado Dominguez Douglas Doyle Drake Duncan Dunlap Ellis Estrada \
+    Farmer Farrell Figueroa Fitzpatrick Fleming Fletcher Flynn Fowler Francis Frazier Fuller Garner Garrett Garza \
+    Gibbs Gibson Gilbert Gill Glover Goodman Goodwin Graves Greene Griffin Griffith Guerrero Guzman Hamilton Hammond Hampton Hancock \
+    Hanson Hardy Harmon Harper Harrington Hayes Haynes Henson Herrera Hines Hodges Hogan Holloway Holt Hopkins Horton \
+    Hubbard Hudson Huff Ingram Jacobs Jefferson Jennings Jensen Johnston Joseph Juarez Keith Kerr Kirk Knox Lane Larson Lawrence \
+    Lawson Leonard Lindsey Lloyd Logan Lowe Lucas Luna Lynch Lyons Mack Maldonado Malone Manning Marsh Massey Maxwell May \
+    McBride McCormick McCoy McDaniel McGee McGuire McKenzie McKinney McLaughlin Medina Mejia Melton Mendoza Mercado Mercer Miles Monroe \
+    Montgomery Moody Moran Moreno Morrison Morrow Morton Moss Mullins Munoz Neal Newman Newton Norman Norris Norton Nunez Obrien \
+    Oliver Orr Ortega Osborne Owen Pacheco Padilla Parsons Patrick Patterson Patton Paul Pearson Pena Perkins Phelps Pittman \
+    Poole Pope Potter Pratt Preston Quinn Ramsey Randolph Ray Reeves Reid Reynolds Rhodes Richards Riley Robbins Robles Rocha \
+    Rojas Rowe Ruiz Salas Savage Schneider Schroeder Schultz Schwartz Sellers Serrano Shelton Shepherd Sherman Singleton \
+    Skinner Sloan Solis Stafford Stanley Stanton Steele Stein Stevens Stevenson Stokes Strickland Suarez Sutton Swanson Tate \
+    Terry Townsend Tran Travis Trevino Tyler Underwood Valdez Vance Vaughn Vega Velez Villarreal Wade Wallace Walsh Walter Walters \
+    Walton Warner Watkins Watts Weber Weeks Weiss West Wheeler Whitehead Wiggins Wilcox Wilkerson Wilkins Wilkinson Willis \
+    Wolfe Woodard Woodward Wyatt Yates York Zamora Zimmerman \
     O'Brien O'Connor O'Neill MacLeod McCarthy FitzGerald Pemberton Ashworth Whitaker Llewellyn Buchanan Sinclair Gallagher \
     Müller Schneider Fischer Weber Becker Schulz Hoffmann Schäfer Koch Bauer Richter Klein Wolf Schröder Neumann Schwarz \
     Zimmermann Braun Krüger Hofmann Hartmann Lange Werner Krause Lehmann Köhler Huber Vogel Keller Günther Weiß Jäger \

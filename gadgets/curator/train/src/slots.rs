@@ -3,417 +3,13 @@
 use gadget_curator::Entity;
 
 use crate::line::{Text, url_escape};
-use crate::people;
-use crate::records;
+use crate::machine::{
+    ADJECTIVES, DAYS, MONTHS, NOUNS, PLACES, PRODUCTS, VERBS, class, clock, date, host, package,
+    path, random, sentence, timestamp, version,
+};
 use crate::rng::Rng;
 use crate::values::{self as v, HEX, LOWER, UPPER};
-
-const NOUNS: &str = "worker queue request session cache index shard replica broker topic partition consumer producer scheduler executor task \
-    job batch snapshot backup volume disk block segment buffer socket connection handshake certificate listener router gateway proxy balancer \
-    upstream backend frontend endpoint handler controller filter interceptor pipeline stage container image pod node cluster namespace secret \
-    configmap deployment service ingress policy rule quota limit token lease lock mutex semaphore thread pool heap region page table row column \
-    schema migration transaction query statement cursor result record document field mapping template plugin module driver adapter device sensor \
-    firmware kernel interrupt timer clock event message packet frame header payload checksum signature manifest artifact build release pipeline \
-    checkpoint watermark offset epoch ledger journal log file directory inode mount share bucket object key value entry element tree graph edge";
-const VERBS: &str = "started stopped failed completed created deleted updated loaded flushed committed aborted retried expired evicted rotated \
-    registered removed added connected disconnected accepted rejected closed opened received sent processed skipped scheduled cancelled resumed \
-    suspended initialized allocated released mounted parsed validated refreshed synced replicated elected compacted merged split moved renamed \
-    resolved dropped queued drained throttled scaled restarted upgraded detected ignored cleared reset armed verified signed applied";
-const ADJECTIVES: &str = "stale active idle slow fast new old primary secondary remote local temporary empty full invalid unknown missing corrupt \
-    partial pending dirty clean large small shared exclusive internal external virtual default optional readable orphaned duplicate";
-const HOSTS: &str = "web db app cache node worker edge api auth mail proxy gw build ci nas kube mq search batch core lb vpn ns ldap";
-const CLASS_WORDS: &str = "Order Payment User Account Session Cache Query Data Block Node Task Job Event Message Request Response Http Client \
-    Server Connection Pool Thread Manager Service Factory Handler Listener Controller Provider Resolver Builder Context Config Registry Store \
-    Repository Mapper Filter Interceptor Executor Scheduler Monitor Tracker Router Broker Channel Stream Buffer Parser Writer Reader Codec \
-    Transaction Index Segment Partition Replica Leader Election Lease Token Security Policy Metric Health Status Audit Batch Window Display \
-    Activity Package Power Audio Input Location Network Wifi Bluetooth Telephony Notification View Layout Surface Camera Battery Sensor Vault";
-const PRODUCTS: &[&str] = &[
-    "Oracle Linux",
-    "Windows Server",
-    "Visual Studio Code",
-    "Spring Boot",
-    "Amazon Web Services",
-    "Google Cloud Storage",
-    "Microsoft Exchange",
-    "Internet Explorer",
-    "Adobe Acrobat Reader",
-    "IBM WebSphere",
-    "Cisco Nexus",
-    "Dell PowerEdge",
-    "HP ProLiant",
-    "Intel Xeon Gold",
-    "Mozilla Firefox",
-    "Apache Kafka",
-    "Elastic Search",
-    "Azure Active Directory",
-    "Citrix Gateway",
-    "Palo Alto Firewall",
-    "Samsung Galaxy Tab",
-    "Debian Bookworm",
-    "Ubuntu Jammy",
-    "Fedora Core",
-    "Alpine Linux",
-    "Rocky Linux",
-    "Eclipse Temurin",
-    "Jetty Server",
-    "Hyper Text Cafe",
-    "Power Management Unit",
-    "Memory Controller Hub",
-    "General Protection Fault",
-    "Fast Ethernet Adapter",
-    "Quality Of Service",
-    "Lotus Notes",
-    "Docker Desktop",
-    "Rancher Server",
-    "Jenkins Master",
-    "Grafana Enterprise",
-    "Crystal Reports",
-    "Norton Security",
-    "Kaspersky Endpoint",
-    "Sun Microsystems",
-    "Silicon Graphics",
-    "Western Digital",
-    "Hitachi Ultrastar",
-    "Logitech Receiver",
-    "Realtek Audio",
-    "Nvidia Tesla",
-    "Monte Carlo Solver",
-    "Ada Lovelace Edition",
-    "Pascal Compiler",
-    "Maxwell Engine",
-    "Hopper Cluster",
-    "Turing Pipeline",
-    "Victoria Metrics",
-    "Jackson Databind",
-    "Morgan Logger",
-    "Jasper Reports",
-    "Gordon Framework",
-    "Wright Flyer Demo",
-    "Sandy Bridge",
-    "Coffee Lake",
-    "Ruby Rails",
-    "Event Viewer",
-    "Task Scheduler",
-    "Service Control Manager",
-    "Group Policy Client",
-    "Print Spooler",
-    "Remote Desktop Gateway",
-    "Content Security Policy",
-    "Certificate Authority",
-    "Domain Controller",
-    "Load Balancer",
-    "Data Import Wizard",
-    "Quarterly Report Job",
-    "Black Friday Campaign",
-    "Summer Sale",
-    "Premium Plan",
-    "Gold Member Tier",
-    "Green Tea Set",
-    "Blue Ocean Theme",
-    "Data Node",
-    "Name Node",
-];
-const PLACES: &[&str] = &[
-    "New York",
-    "San Francisco",
-    "Los Angeles",
-    "South Africa",
-    "Hong Kong",
-    "Buenos Aires",
-    "Tel Aviv",
-    "North Dakota",
-    "Frankfurt Main",
-    "Kuala Lumpur",
-    "United Kingdom",
-    "Great Britain",
-    "Costa Rica",
-    "Sri Lanka",
-    "New Zealand",
-    "Santa Clara",
-    "El Paso",
-    "Fort Worth",
-    "Berlin",
-    "Madrid",
-    "Dublin",
-    "Paris",
-    "Mumbai",
-    "Austin",
-    "Charlotte",
-    "Jackson",
-    "Lincoln",
-    "Florence",
-    "Victoria",
-    "Salem",
-    "Oslo",
-    "Salt Lake City",
-    "Den Haag",
-    "San Marino",
-    "Rhode Island",
-    "Cape Town",
-    "Las Vegas",
-    "Saint Petersburg",
-    "Lake Tahoe",
-    "West Virginia",
-];
-
-fn random<'a>(rng: &mut Rng, list: &'a str) -> &'a str {
-    rng.word(list)
-}
-
-fn class(rng: &mut Rng) -> String {
-    (0..rng.between(2, 3)).map(|_| rng.word(CLASS_WORDS)).collect()
-}
-
-fn package(rng: &mut Rng) -> String {
-    let parts: Vec<&str> = (0..rng.between(1, 3)).map(|_| rng.word(NOUNS)).collect();
-    format!("{}.{}", rng.word("com org net io de app core internal"), parts.join("."))
-}
-
-fn version(rng: &mut Rng) -> String {
-    let mut text = format!("{}.{}", rng.below(30), rng.below(40));
-    for _ in 0..rng.below(3) {
-        text += &format!(".{}", rng.below(2000));
-    }
-    text + rng.pick(&["", "", "", "-rc1", "-SNAPSHOT", "-beta.2", "+build7", "-1ubuntu2", ".el9"])
-}
-
-const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
-const DAYS: &str = "Mon Tue Wed Thu Fri Sat Sun";
-
-fn clock(rng: &mut Rng) -> String {
-    format!("{:02}:{:02}:{:02}", rng.below(24), rng.below(60), rng.below(60))
-}
-
-fn date(rng: &mut Rng) -> String {
-    format!("{}-{:02}-{:02}", rng.between(1998, 2030), rng.between(1, 12), rng.between(1, 28))
-}
-
-/// A time in one of the ways that logs write it.
-fn timestamp(rng: &mut Rng) -> String {
-    let (date, clock) = (date(rng), clock(rng));
-    match rng.below(16) {
-        0 => format!("{date}T{clock}Z"),
-        1 => format!("{date}T{clock}.{}Z", rng.digits(3)),
-        2 => format!("{date} {clock},{}", rng.digits(3)),
-        3 => format!("{date} {clock}"),
-        4 => format!("{date}T{clock}.{}+0{}:00", rng.digits(6), rng.below(9)),
-        5 => format!("{} {:2} {clock}", rng.word(MONTHS), rng.between(1, 28)),
-        6 => format!(
-            "{:02}/{}/{}:{clock} +0000",
-            rng.between(1, 28),
-            rng.word(MONTHS),
-            rng.between(2000, 2030)
-        ),
-        7 => format!(
-            "{}/{:02}/{:02} {clock}",
-            rng.between(2000, 2030),
-            rng.between(1, 12),
-            rng.between(1, 28)
-        ),
-        8 => format!("{}{}", rng.pick(&["16", "17", "15", "14"]), rng.digits(8)),
-        9 => format!("{}{}", rng.pick(&["16", "17", "15", "14"]), rng.digits(11)),
-        10 => format!(
-            "{} {} {:02} {clock} {}",
-            rng.word(DAYS),
-            rng.word(MONTHS),
-            rng.between(1, 28),
-            rng.between(1999, 2030)
-        ),
-        11 => format!("{}.{}", clock, rng.digits(3)),
-        12 => format!(
-            "{:02}.{:02}.{} {clock}",
-            rng.between(1, 28),
-            rng.between(1, 12),
-            rng.between(2000, 2030)
-        ),
-        13 => {
-            format!("{} {:02} {} {clock} GMT", rng.word(DAYS), rng.between(1, 28), rng.word(MONTHS))
-        }
-        14 => format!(
-            "{:02}{:02}{:02} {:02}{:02}{:02}",
-            rng.below(30),
-            rng.between(1, 12),
-            rng.between(1, 28),
-            rng.below(24),
-            rng.below(60),
-            rng.below(60)
-        ),
-        _ => format!(
-            "{}-{:02}-{:02}-{:02}.{:02}.{:02}.{}",
-            rng.between(2000, 2030),
-            rng.between(1, 12),
-            rng.between(1, 28),
-            rng.below(24),
-            rng.below(60),
-            rng.below(60),
-            rng.digits(6)
-        ),
-    }
-}
-
-/// A sentence of machines.
-pub(crate) fn sentence(rng: &mut Rng) -> String {
-    let n = |rng: &mut Rng| rng.word(NOUNS);
-    match rng.below(22) {
-        0 => format!("{} {} in {} ms", n(rng), rng.word(VERBS), rng.below(90_000)),
-        1 => format!(
-            "{} {} {} {}",
-            people::capital(rng.word(ADJECTIVES)),
-            n(rng),
-            rng.digits_between(1, 6),
-            rng.word(VERBS)
-        ),
-        2 => format!(
-            "{}={} {}={} {}={}",
-            n(rng),
-            rng.below(9999),
-            n(rng),
-            rng.word(ADJECTIVES),
-            n(rng),
-            version(rng)
-        ),
-        3 => format!(
-            "Failed to {} {}: {}",
-            rng.word("open load read write bind resolve parse connect allocate acquire"),
-            n(rng),
-            rng.word(ADJECTIVES)
-        ),
-        4 => format!(
-            "{}: {} of {} {}s {}",
-            class(rng),
-            rng.below(100),
-            rng.below(9999),
-            n(rng),
-            rng.word(VERBS)
-        ),
-        5 => format!(
-            "{}.{}: {} {} -> {}",
-            package(rng),
-            class(rng),
-            n(rng),
-            rng.word(ADJECTIVES),
-            rng.word(ADJECTIVES)
-        ),
-        6 => format!(
-            "{} {} (took {}.{}s)",
-            people::capital(rng.word(VERBS)),
-            n(rng),
-            rng.below(100),
-            rng.digits(3)
-        ),
-        7 => format!("{} {}@{:x} {}", n(rng), class(rng), rng.next() as u32, rng.word(VERBS)),
-        8 => format!(
-            "{} {}/{} {} bytes",
-            people::capital(n(rng)),
-            rng.below(64),
-            rng.between(64, 256),
-            rng.digits_between(1, 10)
-        ),
-        9 => format!(
-            "{}[{}] {} {} {}",
-            n(rng),
-            rng.below(4096),
-            rng.word(VERBS),
-            rng.word(ADJECTIVES),
-            n(rng)
-        ),
-        10 => format!(
-            "src={}:{} dst={}:{} proto=TCP",
-            v::ip(rng),
-            rng.between(1024, 65000),
-            v::ip(rng),
-            rng.between(1, 9999)
-        ),
-        11 => format!("opened {} for {} {}", path(rng), rng.word(ADJECTIVES), n(rng)),
-        12 => format!(
-            "No {} found for {} {}, using {}",
-            n(rng),
-            rng.word(ADJECTIVES),
-            n(rng),
-            rng.word(ADJECTIVES)
-        ),
-        13 => format!(
-            "{}({}, {} - {}, {})",
-            class(rng),
-            rng.below(9),
-            rng.below(2000),
-            rng.below(2000),
-            rng.below(9)
-        ),
-        14 => {
-            format!("{} 0x{} flags=0x{}", n(rng), rng.chars(HEX, 8), rng.chars_between(HEX, 2, 8))
-        }
-        15 => format!(
-            "{}_{} {} to {}:{}",
-            rng.word("blk attempt task container application job part"),
-            rng.digits_between(8, 19),
-            rng.word(VERBS),
-            v::ip(rng),
-            rng.between(1000, 60000)
-        ),
-        16 => format!(
-            "{} {}: {} {}",
-            people::capital(rng.word(NOUNS)),
-            people::capital(rng.word(NOUNS)),
-            rng.word(VERBS),
-            rng.digits_between(1, 5)
-        ),
-        17 => format!("{}-{} {}", n(rng), rng.digits(2), rng.word(VERBS).to_uppercase()),
-        18 => format!(
-            "{} {} {} at {}",
-            people::capital(n(rng)),
-            people::capital(n(rng)),
-            people::capital(rng.word(VERBS)),
-            timestamp(rng)
-        ),
-        19 => format!("host {} is {} ({}%)", host(rng), rng.word(ADJECTIVES), rng.below(101)),
-        20 => format!(
-            "{} {} by {} {}",
-            people::capital(n(rng)),
-            rng.word(VERBS),
-            class(rng),
-            rng.pick(&["again", "twice", "on retry", "after timeout", "OK"])
-        ),
-        _ => format!(
-            "{}: {} = {}, {} = {}, {} = {}",
-            people::capital(n(rng)),
-            n(rng),
-            rng.below(999),
-            n(rng),
-            rng.below(999),
-            n(rng),
-            rng.below(999)
-        ),
-    }
-}
-
-fn host(rng: &mut Rng) -> String {
-    let host = format!("{}{}{}", rng.word(HOSTS), rng.pick(&["-", "", "0"]), rng.below(40));
-    match rng.below(4) {
-        0 => format!("{host}.{}", v::domain(rng)),
-        1 => format!("ip-10-{}-{}-{}", rng.below(256), rng.below(256), rng.below(256)),
-        2 => format!("{host}.{}.internal", rng.word("eu us prod stage dc1 corp")),
-        _ => host,
-    }
-}
-
-fn path(rng: &mut Rng) -> String {
-    let parts: Vec<&str> = (0..rng.between(1, 4)).map(|_| rng.word(NOUNS)).collect();
-    match rng.below(6) {
-        0 => format!("C:\\Program Files\\{}\\{}.dll", people::capital(parts[0]), class(rng)),
-        1 => format!(
-            "/{}/{}.{}",
-            parts.join("/"),
-            rng.word(NOUNS),
-            rng.word("log conf xml so properties jar py rs json")
-        ),
-        2 => {
-            format!("/api/v{}/{}/{}", rng.between(1, 3), parts.join("/"), rng.digits_between(1, 12))
-        }
-        3 => format!("hdfs://{}:{}/{}", host(rng), rng.between(1000, 9999), parts.join("/")),
-        _ => format!("/{}/{}", rng.word("var etc usr opt home srv tmp data"), parts.join("/")),
-    }
-}
+use crate::{numbers, people, records, secrets};
 
 /// A number that looks like a value and is none.
 fn look_alike(slot: &str, rng: &mut Rng) -> String {
@@ -482,7 +78,7 @@ fn noise(slot: &str, rng: &mut Rng) -> Option<String> {
         "n12" => rng.digits(12),
         "id" => match rng.below(5) {
             0 => rng.digits_between(3, 12),
-            1 => v::uuid(rng),
+            1 => secrets::uuid(rng),
             2 => rng.chars(HEX, 24),
             3 => format!("{}-{}", rng.chars(UPPER, 3), rng.digits_between(3, 8)),
             _ => rng.chars_between("abcdefghijklmnopqrstuvwxyz0123456789", 6, 14),
@@ -494,7 +90,7 @@ fn noise(slot: &str, rng: &mut Rng) -> Option<String> {
         "hex40" => rng.chars(HEX, 40),
         "hex64" => rng.chars(HEX, 64),
         "b64" => rng.chars_between("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 22, 44) + rng.pick(&["", "=", "=="]),
-        "uuid" => v::uuid(rng),
+        "uuid" => secrets::uuid(rng),
         "ts" => timestamp(rng),
         "date" => date(rng),
         "clock" => clock(rng),
@@ -560,23 +156,24 @@ fn value(slot: &str, rng: &mut Rng) -> Option<Text> {
         "given" => (people::given(rng), Entity::Name),
         "surname" => (people::surname(rng), Entity::Name),
         "email" => (v::email(rng), Entity::Email),
-        "phone" => (v::phone(rng, false), Entity::Phone),
-        "barephone" => (v::phone(rng, true), Entity::Phone),
-        "ssn" => (v::ssn(rng), Entity::Ssn),
-        "card" => (v::card(rng), Entity::Card),
-        "iban" => (v::iban(rng), Entity::Iban),
-        "nid" => (v::national(rng), Entity::NationalId),
+        "phone" => (numbers::phone(rng, false), Entity::Phone),
+        "barephone" => (numbers::phone(rng, true), Entity::Phone),
+        "ssn" => (numbers::ssn(rng), Entity::Ssn),
+        "card" => (numbers::card(rng), Entity::Card),
+        "iban" => (numbers::iban(rng), Entity::Iban),
+        "nid" => (numbers::national(rng), Entity::NationalId),
         "cip" => (v::ip(rng), Entity::Ip),
         "addr" => (v::address(rng), Entity::Address),
         "dob" => (v::birth(rng), Entity::BirthDate),
-        "pass" => (v::password(rng), Entity::Password),
-        "vkey" => (v::vendor_key(rng), Entity::ApiKey),
-        "okey" => (v::opaque_key(rng), Entity::ApiKey),
-        "secret" => {
-            (if rng.percent(40) { v::password(rng) } else { v::opaque_key(rng) }, Entity::Secret)
-        }
-        "jwt" => (v::jwt(rng), Entity::Jwt),
-        "pem" => (v::private_key(rng), Entity::PrivateKey),
+        "pass" => (secrets::password(rng), Entity::Password),
+        "vkey" => (secrets::vendor_key(rng), Entity::ApiKey),
+        "okey" => (secrets::opaque_key(rng), Entity::ApiKey),
+        "secret" => (
+            if rng.percent(40) { secrets::password(rng) } else { secrets::opaque_key(rng) },
+            Entity::Secret,
+        ),
+        "jwt" => (secrets::jwt(rng), Entity::Jwt),
+        "pem" => (secrets::private_key(rng), Entity::PrivateKey),
         _ => return None,
     };
     Some(Text::value(text, entity))
@@ -635,7 +232,7 @@ fn dsn(rng: &mut Rng) -> Text {
         if rng.percent(20) { String::new() } else { noise("login", rng).unwrap_or_default() };
     let mut text = Text::plain(format!("{scheme}://{user}:"));
     let password = loop {
-        let password = v::password(rng);
+        let password = secrets::password(rng);
         if !password.contains(['@', '#', '/', '?', '%']) {
             break password;
         }
