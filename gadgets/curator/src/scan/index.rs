@@ -13,7 +13,16 @@ pub(super) struct Index<T> {
     /// Where in `words` those of each set bit begin; one more at the end.
     first: Box<[u16]>,
     /// By key; of one key the longest first.
-    words: Box<[(&'static [u8], T)]>,
+    words: Box<[Word<T>]>,
+}
+
+#[derive(Clone, Debug)]
+struct Word<T> {
+    /// Its first eight bytes as [`small`] has them, and which of them it has.
+    head: u64,
+    mask: u64,
+    text: &'static [u8],
+    of: T,
 }
 
 impl<T: Copy> Index<T> {
@@ -39,7 +48,12 @@ impl<T: Copy> Index<T> {
             before
         });
         let rank = rank.collect();
-        Self { seen: seen.into(), rank, first: first.into(), words: words.into() }
+        let word = |(text, of): (&'static [u8], T)| {
+            let unused = 64 - 8 * text.len().min(8) as u32;
+            Word { head: small(text), mask: u64::MAX >> unused, text, of }
+        };
+        let words = words.into_iter().map(word).collect();
+        Self { seen: seen.into(), rank, first: first.into(), words }
     }
 
     /// The longest word that begins at `at`, with its end.
@@ -53,24 +67,38 @@ impl<T: Copy> Index<T> {
         }
         let nth = self.rank[key / 64] + (bits & ((1 << (key % 64)) - 1)).count_ones() as u16;
         let (from, to) = (self.first[usize::from(nth)], self.first[usize::from(nth) + 1]);
-        let words = &self.words[usize::from(from)..usize::from(to)];
-        let (word, of) = words.iter().find(|(word, _)| {
-            let same = |(one, two): (&u8, &u8)| one.to_ascii_lowercase() == *two;
-            rest.len() >= word.len()
-                && rest.iter().zip(*word).skip(2).all(same)
-                && rest[..2].iter().zip(*word).all(same)
-        })?;
-        Some((at + word.len(), *of))
+        let head = small(rest);
+        for word in &self.words[usize::from(from)..usize::from(to)] {
+            if head & word.mask == word.head {
+                let end = at + word.text.len();
+                if text.len() >= end && text[at..end].eq_ignore_ascii_case(word.text) {
+                    return Some((end, word.of));
+                }
+            }
+        }
+        None
     }
 
     pub(super) fn memory(&self) -> usize {
-        let words: usize = self.words.iter().map(|(word, _)| word.len()).sum();
+        let words: usize = self.words.iter().map(|word| word.text.len()).sum();
         size_of_val(&*self.seen)
             + size_of_val(&*self.rank)
             + size_of_val(&*self.first)
             + size_of_val(&*self.words)
             + words
     }
+}
+
+/// The first eight bytes with capitals as small letters; other bytes that become equal are told apart afterwards.
+#[inline]
+fn small(text: &[u8]) -> u64 {
+    let bytes = text.first_chunk::<8>().copied().unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        bytes[..text.len()].copy_from_slice(text);
+        bytes
+    });
+    let unused = 64 - 8 * text.len().min(8) as u32;
+    (u64::from_le_bytes(bytes) | 0x2020_2020_2020_2020) & u64::MAX.checked_shr(unused).unwrap_or(0)
 }
 
 /// Five bits for each of the first three bytes: which letter, or none.

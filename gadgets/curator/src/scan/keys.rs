@@ -339,6 +339,7 @@ pub(super) fn is_random(value: &[u8]) -> bool {
     }
     let long =
         value.len() >= 24 && mixed(value) >= 2 && !value.contains(&b'.') && !value.contains(&b'/');
-    letters >= 3 && (digits >= 2 || long)
+    let all = value.len() >= 32 && mixed(value) >= 4 && value[0] != b'/';
+    letters >= 3 && (digits >= 2 || long || all)
         || value.len() >= 16 && value.iter().all(u8::is_ascii_uppercase)
 }

@@ -93,9 +93,15 @@ pub(super) fn in_words(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     } else if !bracket {
         return;
     }
-    let start = left(text, to);
+    let mut start = left(text, to);
     if start == to {
         return;
+    }
+    for _ in 0..2 {
+        match text[..start].strip_suffix(b" dot ") {
+            Some(rest) if left(text, rest.len()) < rest.len() => start = left(text, rest.len()),
+            _ => break,
+        }
     }
     let mut dots = 0;
     loop {

@@ -1,68 +1,63 @@
 //! Where words and numbers begin, 64 bytes at a time.
 
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-const HIGH: u64 = 0x80 * ONES;
-
 /// One bit for each of at most 64 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Marks {
+    /// Words begin here: at letters after none, and at the humps of camel case.
+    pub(super) words: u64,
     pub(super) digits: u64,
-    pub(super) letters: u64,
-    pub(super) capitals: u64,
     /// A byte above 0x7f is among them.
     pub(super) high: bool,
 }
 
 impl Marks {
-    /// Of the first 64 bytes.
-    pub(super) fn of(text: &[u8]) -> Self {
-        let mut marks = Self::default();
-        let mut last = [0; 64];
-        let chunk = match text.first_chunk::<64>() {
-            Some(chunk) => chunk,
-            None => {
-                last[..text.len()].copy_from_slice(text);
-                &last
-            }
-        };
-        let (words, _) = chunk.as_chunks::<8>();
-        let mut high = 0;
-        for (nth, word) in words.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
-            high |= word;
-            // Sums stay below 256 for bytes below 128, so no byte carries into the next; the others are masked out.
-            let low = word & !HIGH;
-            let digit = (low + 0x50 * ONES) & !(low + 0x46 * ONES) & !word & HIGH;
-            let small = low | (0x20 * ONES);
-            let letter = (small + 0x1f * ONES) & !(small + 0x05 * ONES) & !word & HIGH;
-            let capital = letter & !(word << 2);
-            marks.digits |= gather(digit) << (8 * nth);
-            marks.letters |= gather(letter) << (8 * nth);
-            marks.capitals |= gather(capital) << (8 * nth);
+    /// Of the bytes from `base` on.
+    pub(super) fn of(text: &[u8], base: usize) -> Self {
+        if base >= text.len() {
+            return Self::default();
         }
-        marks.high = high & HIGH != 0;
-        marks
+        // The byte before is looked at as well: a word begins after what is no letter.
+        let inside = base.checked_sub(1).and_then(|from| text[from..].first_chunk::<65>());
+        if let Some(window) = inside {
+            return Self::of_window(window);
+        }
+        let mut window = [0; 65];
+        let to = text.len().min(base + 64);
+        let from = base.saturating_sub(1);
+        // Nothing is before the first byte of all.
+        let at = usize::from(base == 0);
+        window[at..at + to - from].copy_from_slice(&text[from..to]);
+        Self::of_window(&window)
     }
 
-    /// Where words begin: at letters after none, and at the humps of camel case. `before` is the byte before the first.
-    pub(super) fn words(&self, before: Option<u8>) -> u64 {
-        let letter = before.is_some_and(|byte| byte.is_ascii_alphabetic());
-        let small = before.is_some_and(|byte| byte.is_ascii_lowercase());
-        let after_letter = self.letters << 1 | u64::from(letter);
-        let after_small = (self.letters & !self.capitals) << 1 | u64::from(small);
-        self.letters & !after_letter | self.capitals & after_small
+    /// Each byte for itself and without branches, so that the compiler takes many at once.
+    fn of_window(window: &[u8; 65]) -> Self {
+        let (mut words, mut digits, mut high) = ([0u8; 64], [0u8; 64], 0);
+        for at in 0..64 {
+            let (before, byte) = (window[at], window[at + 1]);
+            let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+            let after = (before | 0x20).wrapping_sub(b'a') < 26;
+            let hump = (byte & 0x20 == 0) & (before & 0x20 != 0);
+            words[at] = u8::from(letter & (!after | hump));
+            digits[at] = u8::from(byte.wrapping_sub(b'0') < 10);
+            high |= byte;
+        }
+        Self { words: bits(&words), digits: bits(&digits), high: high & 0x80 != 0 }
     }
 
-    /// Where numbers begin.
+    /// Where numbers begin; `before` is the byte before the first.
     pub(super) fn numbers(&self, before: Option<u8>) -> u64 {
         let digit = before.is_some_and(|byte| byte.is_ascii_digit());
         self.digits & !(self.digits << 1 | u64::from(digit))
     }
 }
 
-/// The highest bits of the eight bytes, in one byte.
-const fn gather(bits: u64) -> u64 {
-    (bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+/// A bit for each byte, which is 0 or 1.
+fn bits(bytes: &[u8; 64]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().rev().fold(0, |bits, word| {
+        bits << 8 | u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
 }
 
 #[cfg(test)]
@@ -71,30 +66,31 @@ mod tests {
 
     #[test]
     fn bytes_are_marked_one_by_one() {
-        let text: Vec<u8> = (0..=255).chain(*b"a1b22/0:9-Zz[`{@").collect();
-        for from in 0..text.len() {
-            let rest = &text[from..];
-            let marks = Marks::of(rest);
-            for (at, byte) in rest.iter().take(64).enumerate() {
-                let bit = |of: u64| of >> at & 1 == 1;
-                assert_eq!(bit(marks.digits), byte.is_ascii_digit(), "{byte}");
-                assert_eq!(bit(marks.letters), byte.is_ascii_alphabetic(), "{byte}");
-                assert_eq!(bit(marks.capitals), byte.is_ascii_uppercase(), "{byte}");
+        let text: Vec<u8> = (0..=255).chain(*b"a1b22/0:9-Zz[`{@aB").collect();
+        for base in 0..text.len() {
+            let marks = Marks::of(&text, base);
+            for (at, byte) in text[base..].iter().take(64).enumerate() {
+                let before = (base + at).checked_sub(1).map_or(0, |before| text[before]);
+                let hump = byte.is_ascii_uppercase() && before.is_ascii_lowercase();
+                let begins = byte.is_ascii_alphabetic() && (!before.is_ascii_alphabetic() || hump);
+                assert_eq!(marks.words >> at & 1 == 1, begins, "{before} {byte}");
+                assert_eq!(marks.digits >> at & 1 == 1, byte.is_ascii_digit(), "{byte}");
             }
-            assert_eq!(marks.high, rest.iter().take(64).any(|byte| *byte > 0x7f));
+            assert_eq!(marks.high, text[base..].iter().take(64).any(|byte| *byte > 0x7f));
         }
+        let past = Marks::of(&text, text.len());
+        assert_eq!((past.words, past.digits, past.high), (0, 0, false));
     }
 
     #[test]
     fn words_begin_after_what_is_no_letter_and_at_humps() {
-        let begins = |text: &[u8], before| {
-            let bits = Marks::of(text).words(before);
+        let begins = |text: &[u8], base| {
+            let bits = Marks::of(text, base).words;
             (0..64).filter(|at| bits >> at & 1 == 1).collect::<Vec<_>>()
         };
-        assert_eq!(begins(b"userName user_id 5xx HTTP", None), [0, 4, 9, 14, 18, 21]);
-        assert_eq!(begins(b"ab", Some(b'c')), [] as [i32; 0]);
-        assert_eq!(begins(b"Ab", Some(b'c')), [0]);
-        assert_eq!(begins(b"Ab", Some(b'C')), [] as [i32; 0]);
-        assert_eq!(Marks::of(b"12a34").numbers(Some(b'1')), 0b1000);
+        assert_eq!(begins(b"userName user_id 5xx HTTP", 0), [0, 4, 9, 14, 18, 21]);
+        assert_eq!(begins(b"cab", 1), [] as [i32; 0]);
+        assert_eq!(begins(b"cAb", 1), [0]);
+        assert_eq!(Marks::of(b"112a34", 1).numbers(Some(b'1')), 0b1000);
     }
 }

@@ -37,6 +37,7 @@ pub use shape::{MOST_BYTES, MOST_PIECES, NotAShape, Shape};
 #[derive(Clone, Debug)]
 pub struct Scanner {
     words: Index<Sense>,
+    names: Index<()>,
     learned: Learned,
     entities: u32,
 }
@@ -90,7 +91,13 @@ impl Scanner {
     /// With every kind of entity, and no learned rule.
     #[must_use]
     pub fn new() -> Self {
-        Self { words: Index::new(words::words()), learned: Learned::new(&[]), entities: u32::MAX }
+        let names = given::GIVEN.iter().map(|name| (*name, ()));
+        Self {
+            words: Index::new(words::words()),
+            names: Index::new(names),
+            learned: Learned::new(&[]),
+            entities: u32::MAX,
+        }
     }
 
     /// Finds these kinds of entity alone.
@@ -110,7 +117,7 @@ impl Scanner {
     /// Bytes of memory that it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.words.memory() + self.learned.memory()
+        size_of::<Self>() + self.words.memory() + self.names.memory() + self.learned.memory()
     }
 
     /// Adds the values of a line, or of several with a line break after each: in order, none overlapping another. Allocates nothing
@@ -131,18 +138,23 @@ impl Scanner {
     fn plain(&self, text: &[u8], found: &mut Found<'_>) -> bool {
         let mut numbers = Numbers::default();
         let mut high = false;
-        let mut ahead = Marks::of(text);
+        let mut ahead = Marks::of(text, 0);
         for base in (0..text.len()).step_by(64) {
             let here = ahead;
-            ahead = Marks::of(text.get(base + 64..).unwrap_or_default());
+            ahead = Marks::of(text, base + 64);
             high |= here.high;
             let before = base.checked_sub(1).map(|at| text[at]);
-            let mut words = here.words(before);
+            let mut words = here.words;
             while words != 0 {
                 let at = base + words.trailing_zeros() as usize;
                 words &= words - 1;
                 if let Some((end, sense)) = self.words.at(text, at) {
                     look(text, at..end, sense, found);
+                }
+                if text[at].is_ascii_uppercase()
+                    && let Some((end, ())) = self.names.at(text, at)
+                {
+                    people::given(text, at..end, found);
                 }
             }
             let mut starts = here.numbers(before);
@@ -164,7 +176,6 @@ fn look(text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
         Sense::Key(key) => keys::after(text, word, key, found),
         Sense::Token(token) => tokens::at(text, word, token, found),
         Sense::Person(phrase) => people::after(text, word, phrase, found),
-        Sense::Given => people::given(text, word, found),
         Sense::Owner => net::after(text, word, found),
         Sense::At => mail::in_words(text, word, found),
         Sense::Street => places::street(text, word, found),

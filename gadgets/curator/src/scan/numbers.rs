@@ -152,7 +152,7 @@ fn past_word(text: &[u8], mut at: usize) -> usize {
 /// Looks at a number that begins at `at`, whose first group ends at `first`. Returns where to go on.
 fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Found<'_>) -> usize {
     let next = text.get(first).copied().unwrap_or(b'\n');
-    if !matches!(next, b' ' | b'-' | b'.' | b'(' | b')' | b'/') {
+    if !matches!(next, b' ' | b'-' | b'.' | b'(' | b')' | b'/' | b'"' | b'\'' | b'+' | b'*') {
         if is_word(next) || next == b'_' {
             return past_word(text, first);
         }

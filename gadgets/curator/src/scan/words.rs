@@ -9,8 +9,6 @@ pub(super) enum Sense {
     Token(Token),
     /// Somebody's name comes after it.
     Person(Phrase),
-    /// A name that is given to people.
-    Given,
     /// Somebody's address on the network comes after it.
     Owner,
     /// `at` in a mail address in words.
@@ -78,10 +76,7 @@ const fn prefix(least: u8) -> Sense {
 
 /// Every word with its sense.
 pub(super) fn words() -> impl Iterator<Item = (&'static str, Sense)> {
-    WORDS
-        .iter()
-        .flat_map(|(sense, words)| words.iter().map(|word| (*word, *sense)))
-        .chain(super::given::GIVEN.iter().map(|name| (*name, Sense::Given)))
+    WORDS.iter().flat_map(|(sense, words)| words.iter().map(|word| (*word, *sense)))
 }
 
 #[rustfmt::skip]
