@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Endings that say that a file holds no lines as they are.
 const PACKED: [&[u8]; 8] = [b".gz", b".bz2", b".xz", b".zst", b".lz4", b".Z", b".zip", b".tmp"];
+/// How often names are read that do not come to rest.
+pub(super) const READINGS: usize = 8;
 /// What else than numbers and dates rotated files are called.
 const OLD: [&[u8]; 7] = [b"old", b"bak", b"prev", b"previous", b"last", b"orig", b"save"];
 
@@ -17,25 +19,38 @@ const OLD: [&[u8]; 7] = [b"old", b"bak", b"prev", b"previous", b"last", b"orig",
 pub(super) struct Folder(Vec<(Vec<u8>, u64)>);
 
 impl Folder {
+    /// A file that is renamed while names are read may be missed under both of its names, so they are read until two readings agree.
     pub(super) fn read(path: &Path) -> Self {
+        let mut last = Self::names(path);
+        for _ in 0..READINGS {
+            let next = Self::names(path);
+            if next == last {
+                break;
+            }
+            last = next;
+        }
+        Self(last)
+    }
+
+    fn names(path: &Path) -> Vec<(Vec<u8>, u64)> {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
         let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_dir());
         let names =
             entries.filter(is_file).map(|entry| (entry.file_name().into_vec(), entry.ino()));
         let mut names: Vec<_> = names.collect();
         names.sort_unstable();
-        Self(names)
+        names
     }
 
-    /// The files that look like rotated generations of `name`, each with what tells their order.
+    /// The files that look like rotated generations of `name`, each with what tells their order, and its inode.
     pub(super) fn rotated<'a>(
         &'a self,
         name: &'a [u8],
-    ) -> impl Iterator<Item = (&'a OsStr, Suffix)> {
+    ) -> impl Iterator<Item = (&'a OsStr, Suffix, u64)> {
         let stem = stem(name);
         let from = self.0.partition_point(|(own, _)| own.as_slice() < stem);
         let own = self.0[from..].iter().take_while(move |(own, _)| own.starts_with(stem));
-        own.filter_map(move |(own, _)| Some((OsStr::from_bytes(own), suffix(name, own)?)))
+        own.filter_map(move |(own, ino)| Some((OsStr::from_bytes(own), suffix(name, own)?, *ino)))
     }
 
     /// What an inode is called here.
@@ -51,6 +66,11 @@ pub(super) struct Folders(HashMap<PathBuf, Folder>);
 impl Folders {
     pub(super) fn at(&mut self, path: &Path) -> &Folder {
         self.0.entry(path.to_path_buf()).or_insert_with(|| Folder::read(path))
+    }
+
+    /// Has a folder read again, whose files have moved.
+    pub(super) fn renew(&mut self, path: &Path) {
+        self.0.remove(path);
     }
 }
 
@@ -187,7 +207,7 @@ mod tests {
             fs::write(root.path().join(name), "").unwrap();
         }
         let folder = Folder::read(root.path());
-        let names: Vec<_> = folder.rotated(b"app.log").map(|(name, _)| name).collect();
+        let names: Vec<_> = folder.rotated(b"app.log").map(|(name, ..)| name).collect();
         assert_eq!(names, ["app.log.1", "app.log.2"]);
         assert!(bases(b"syslog-1.2").eq([b"syslog".as_slice(), b"syslog-1"]));
         let ino = fs::metadata(root.path().join("db.log.1")).unwrap().ino();

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use gadget_core::SourceId;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::folder::{Folder, Folders, Suffix};
+use super::folder::{Folders, READINGS, Suffix};
 use super::generation::{Generation, Look, Out, Stat, open};
 use super::position::{Content, HEAD, Position, pread, state};
 
 /// No more finished files of one path are remembered.
 const KNOWN: usize = 256;
+/// Finished files are forgotten that are gone when some were gone this often.
+const MISSING: u8 = 8;
 /// Files written this much before the last one that was followed, in nanoseconds, are not taken for younger ones: the clock may
 /// have been set back since, no further.
 const SLACK: i64 = 60_000_000_000;
@@ -29,6 +31,8 @@ pub(super) struct Series {
     pub(super) live: Vec<Generation>,
     /// Those that are finished, and still there.
     pub(super) known: Vec<Position>,
+    /// How often some of those were not there since they were last looked through.
+    missing: u8,
     /// Waiting for its turn.
     pub(super) queued: bool,
     /// Changed since it was remembered.
@@ -90,6 +94,7 @@ impl Series {
             source,
             live: Vec::new(),
             known: Vec::new(),
+            missing: 0,
             queued: false,
             dirty: true,
             suspect: false,
@@ -204,6 +209,7 @@ impl Series {
     pub(super) fn begin(&mut self, current: &Current, folders: &mut Folders, since: Option<i64>) {
         self.real.clone_from(&current.real);
         self.known = siblings(&self.real, folders)
+            .into_iter()
             .filter(|it| since.is_none_or(|since| it.stat.written < since))
             .filter_map(|it| Position::end_of(it.file.as_fd(), &it.stat).ok())
             .map(|at| Position { state: state::FINISHED, ..at })
@@ -227,8 +233,9 @@ impl Series {
             fresh = Some((it, stat, real));
         }
         let real = self.real.clone();
-        let mut found: Vec<_> = siblings(&real, folders).filter(|it| !is_other(&it.path)).collect();
-        let folder = folders.at(folder_of(&real));
+        let mut found: Vec<_> =
+            siblings(&real, folders).into_iter().filter(|it| !is_other(&it.path)).collect();
+        let there: Vec<_> = found.iter().map(|it| it.stat.ino).collect();
         let is_fresh = |it: &Position| fresh.as_ref().is_some_and(|(_, stat, _)| stat.is(it));
         let (mut same_inode, mut same_content) = (false, false);
         if let Some(last) = self.live.last().filter(|it| !it.at.has(state::RETIRED)) {
@@ -259,7 +266,7 @@ impl Series {
             Some(found.remove(i).file)
         };
         for it in self.live.iter_mut().filter(|it| it.at.has(state::RETIRED) && it.file.is_none()) {
-            it.file = by_inode(folder, &real, &it.at).or_else(|| take(&it.at));
+            it.file = by_inode(folders, &real, &it.at).or_else(|| take(&it.at));
             it.retired = Some(now);
         }
         self.live.retain(|it| !it.at.has(state::RETIRED) || it.file.is_some());
@@ -269,7 +276,7 @@ impl Series {
         if let Some(mut last) = self.live.pop_if(|it| !it.at.has(state::RETIRED)) {
             after = last.at.written;
             if !same_inode && last.file.is_none() {
-                last.file = by_inode(folder, &real, &last.at);
+                last.file = by_inode(folders, &real, &last.at);
             }
             let unlinked = |it: &Generation| {
                 it.as_fd().is_none_or(|file| Stat::of_open(file).is_ok_and(|stat| stat.links == 0))
@@ -351,7 +358,16 @@ impl Series {
             it.retire(now);
             it
         }));
-        self.known.retain(|at| folder.name_of(at.ino).is_some());
+        let folder = folders.at(folder_of(&real));
+        let missing = |at: &Position| !there.contains(&at.ino) && folder.name_of(at.ino).is_none();
+        if self.known.iter().any(missing) {
+            self.missing += 1;
+        }
+        // Now and then, for a file may be missed while it is renamed.
+        if self.missing >= MISSING {
+            self.known.retain(|at| !missing(at));
+            self.missing = 0;
+        }
         if let Some((mut it, _, real)) = fresh {
             it.at.set(state::EMPTY, it.at.head.len == 0);
             self.live.push(it);
@@ -383,15 +399,30 @@ struct Sibling {
     stat: Stat,
 }
 
-fn siblings(real: &Path, folders: &mut Folders) -> impl Iterator<Item = Sibling> {
+/// Opens those beside a log. They may be renamed between the reading of their names and this: then names are read again.
+fn siblings(real: &Path, folders: &mut Folders) -> Vec<Sibling> {
     let folder = folder_of(real);
     let name = real.file_name().unwrap_or_default().as_bytes();
-    let rotated = folders.at(folder).rotated(name);
-    let rotated: Vec<_> = rotated.map(|(name, suffix)| (folder.join(name), suffix)).collect();
-    rotated.into_iter().filter_map(|(path, suffix)| {
-        let (file, stat) = open(&path).ok()?;
-        Some(Sibling { path, suffix, file, stat })
-    })
+    let mut found = Vec::new();
+    for _ in 0..READINGS {
+        let mut moved = false;
+        found.clear();
+        for (name, suffix, ino) in folders.at(folder).rotated(name) {
+            let path = folder.join(name);
+            match open(&path) {
+                Ok((file, stat)) => {
+                    moved |= stat.ino != ino;
+                    found.push(Sibling { path, suffix, file, stat });
+                }
+                Err(error) => moved |= error.kind() == io::ErrorKind::NotFound,
+            }
+        }
+        if !moved {
+            break;
+        }
+        folders.renew(folder);
+    }
+    found
 }
 
 impl Sibling {
@@ -435,14 +466,24 @@ impl Sibling {
     }
 }
 
-/// The file of an inode that was renamed.
-fn by_inode(folder: &Folder, real: &Path, at: &Position) -> Option<OwnedFd> {
-    let name = folder.name_of(at.ino).filter(|&name| Some(name) != real.file_name())?;
-    let (file, stat) = open(&folder_of(real).join(name)).ok()?;
-    let is_it = stat.ino == at.ino
-        && match at.head.len {
-            0 => at.offset == 0,
-            _ => at.content(file.as_fd()).ok()? == Content::Same,
-        };
-    is_it.then_some(file)
+/// The file of an inode that was renamed, to whatever in its folder.
+fn by_inode(folders: &mut Folders, real: &Path, at: &Position) -> Option<OwnedFd> {
+    let folder = folder_of(real);
+    for _ in 0..READINGS {
+        let name = folders.at(folder).name_of(at.ino)?;
+        if Some(name) == real.file_name() {
+            return None;
+        }
+        if let Ok((file, stat)) = open(&folder.join(name))
+            && stat.ino == at.ino
+        {
+            let is_it = match at.head.len {
+                0 => at.offset == 0,
+                _ => at.content(file.as_fd()).ok()? == Content::Same,
+            };
+            return is_it.then_some(file);
+        }
+        folders.renew(folder);
+    }
+    None
 }
