@@ -115,6 +115,7 @@ fn lines_of_many_programs_say_what_they_say() {
     let mut wrong = Vec::new();
     for (line, severity, written, message) in GOLDEN {
         let head = head(line.as_bytes(), When { read: year, east: 0 });
+        assert_eq!(head.severity, super::severity(line.as_bytes()), "{line}");
         let found = (
             head.severity.map_or("-", Severity::name),
             head.written.map_or("-".to_owned(), |written| written.to_string()),
