@@ -31,7 +31,7 @@ fn special(text: &[u8]) -> Option<usize> {
         let word = u64::from_le_bytes(*eight);
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
         let low = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (low | zero(word ^ ONES * 0x22) | zero(word ^ ONES * 0x5c)) & TOPS;
+        let found = (low | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c))) & TOPS;
         if found != 0 {
             // A borrow may mark bytes above a true one, never below: the lowest is true.
             return Some(nth * 8 + found.trailing_zeros() as usize / 8);
@@ -120,7 +120,7 @@ mod tests {
                 .map(|_| {
                     seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     let drawn = (seed >> 33) as u32;
-                    let most = if drawn % 31 == 0 { 0x300 } else { 0x80 };
+                    let most = if drawn.is_multiple_of(31) { 0x300 } else { 0x80 };
                     char::from_u32((seed >> 40) as u32 % most).unwrap_or('"')
                 })
                 .collect();

@@ -4,6 +4,7 @@
 //! mapped file of fixed size, so that a process that is killed loses nothing that was appended. When the file is full, the service that
 //! holds most of it loses its oldest chain: a noisy service cannot take a quiet one's history.
 
+mod column;
 mod map;
 mod open;
 mod page;
@@ -87,8 +88,8 @@ struct Chain {
     lines: u32,
     /// The bytes in its pages.
     length: usize,
-    /// The bytes of its records.
-    records: usize,
+    /// Of a frame: the bytes of its columns.
+    columns: usize,
 }
 
 #[derive(Debug)]
@@ -118,6 +119,7 @@ pub struct Archive {
     /// Pages that stay free for compressing a chain.
     reserve: usize,
     raw: Vec<u8>,
+    columns: Vec<u8>,
     packed: Vec<u8>,
     /// When lines were last looked at for their age, in microseconds.
     swept: u64,
@@ -325,7 +327,6 @@ impl Archive {
             map.commit(at, word);
         }
         chain.length += raw.len();
-        chain.records = chain.length;
     }
 
     /// Compresses the open chain of a service. Where it does not get smaller it stays as it is.
@@ -333,8 +334,9 @@ impl Archive {
         self.services[service].open = false;
         let Some(chain) = self.services[service].chains.back() else { return };
         gather(&self.map, &chain.pages, chain.length, &mut self.raw);
-        self.packed.resize(get_maximum_output_size(self.raw.len()), 0);
-        let Ok(length) = compress_into(&self.raw, &mut self.packed) else { return };
+        let Some(()) = column::group(&self.raw, &mut self.columns) else { return };
+        self.packed.resize(get_maximum_output_size(self.columns.len()), 0);
+        let Ok(length) = compress_into(&self.columns, &mut self.packed) else { return };
         let pages = length.div_ceil(ROOM);
         if pages >= chain.pages.len() || pages > self.free.len() {
             return;
@@ -348,7 +350,7 @@ impl Archive {
             service: service as u32,
             nth: 0,
             packed: length as u32,
-            raw: self.raw.len() as u32,
+            raw: self.columns.len() as u32,
             sum: crc32fast::hash(packed),
         };
         for (nth, (page, part)) in fresh.iter().zip(packed.chunks(ROOM)).enumerate().rev() {
@@ -362,7 +364,7 @@ impl Archive {
         let held = &mut self.services[service];
         let Some(chain) = held.chains.back_mut() else { return };
         let old = std::mem::replace(&mut chain.pages, fresh);
-        (chain.kind, chain.length) = (Kind::Frame, length);
+        (chain.kind, chain.length, chain.columns) = (Kind::Frame, length, self.columns.len());
         held.pages = held.pages + pages - old.len();
         self.release(&old);
     }
@@ -455,7 +457,7 @@ impl Chain {
             last: at,
             lines: 0,
             length: 0,
-            records: 0,
+            columns: 0,
         }
     }
 }

@@ -11,6 +11,7 @@ use gadget_core::Timestamp;
 use lz4_flex::block::decompress_into;
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock};
 
+use super::column;
 use super::map::Map;
 use super::page::{CLOSED, FIRST, HEAD, Head, Kind, MAGIC, MOST_SERVICES, NAME, PAGE, ROOM};
 use super::record::Records;
@@ -117,6 +118,7 @@ impl Archive {
             counts: ArchiveCounts::default(),
             reserve: settings.line.max(CHAIN) / ROOM + 8,
             raw: Vec::new(),
+            columns: Vec::new(),
             packed: Vec::new(),
             swept: 0,
             forgot: 0,
@@ -202,7 +204,7 @@ impl Archive {
             last: 0,
             lines: 0,
             length,
-            records: self.raw.len(),
+            columns: parts.first().map_or(0, |(head, _)| head.raw as usize),
         };
         for (at, ..) in Records::new(&self.raw) {
             chain.lines += 1;
@@ -233,10 +235,10 @@ impl Archive {
         if crc32fast::hash(&self.packed) != head.sum || head.raw as usize / MOST_RATIO > length {
             return None;
         }
-        self.raw.clear();
-        self.raw.resize(head.raw as usize, 0);
-        let unpacked = decompress_into(&self.packed, &mut self.raw);
-        let sound = unpacked.is_ok_and(|unpacked| unpacked == self.raw.len());
+        self.columns.resize(head.raw as usize, 0);
+        let unpacked = decompress_into(&self.packed, &mut self.columns);
+        let sound = unpacked.is_ok_and(|unpacked| unpacked == self.columns.len());
+        let sound = sound && column::ungroup(&self.columns, &mut self.raw).is_some();
         sound.then_some((Kind::Frame, pages, length, head.service))
     }
 

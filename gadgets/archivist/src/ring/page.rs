@@ -46,7 +46,7 @@ pub(super) struct Head {
     pub(super) nth: u32,
     /// Of a frame: its compressed length...
     pub(super) packed: u32,
-    /// ...the length of its records, and the sum of its compressed bytes.
+    /// ...the length of its columns, and the sum of its compressed bytes.
     pub(super) raw: u32,
     pub(super) sum: u32,
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use gadget_core::{LogFlags, Severity, Timestamp};
 use lz4_flex::block::decompress_into;
 
+use super::column;
 use super::open::time;
 use super::page::Kind;
 use super::record::{Entry, Records};
@@ -53,6 +54,7 @@ struct Reader<'a> {
     from: u64,
     until: u64,
     packed: Vec<u8>,
+    columns: Vec<u8>,
 }
 
 impl Archive {
@@ -135,7 +137,7 @@ impl Archive {
 
     fn reader(&self, from: Timestamp, until: Timestamp) -> Reader<'_> {
         let (from, until) = (from.as_nanos() / 1_000, until.as_nanos() / 1_000);
-        Reader { archive: self, from, until, packed: Vec::new() }
+        Reader { archive: self, from, until, packed: Vec::new(), columns: Vec::new() }
     }
 
     fn cursor(&self, nth: usize) -> Cursor<'_> {
@@ -218,9 +220,10 @@ impl Reader<'_> {
             return gather(map, &chain.pages, chain.length, &mut cursor.bytes);
         }
         gather(map, &chain.pages, chain.length, &mut self.packed);
-        cursor.bytes.resize(chain.records, 0);
+        self.columns.resize(chain.columns, 0);
         // What was compressed here, or checked when the file was opened, is sound.
-        if decompress_into(&self.packed, &mut cursor.bytes).is_err() {
+        let sound = decompress_into(&self.packed, &mut self.columns).is_ok();
+        if !sound || column::ungroup(&self.columns, &mut cursor.bytes).is_none() {
             cursor.bytes.clear();
         }
     }

@@ -63,7 +63,7 @@ fn varint(to: &mut [u8], mut at: usize, mut value: u64) -> usize {
     at + 1
 }
 
-fn number(from: &mut &[u8]) -> Option<u64> {
+pub(super) fn number(from: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = from.split_first()?;
