@@ -33,8 +33,9 @@ const IDENTIFIER: usize = 5;
 const COMM: usize = 6;
 const CONTAINER_NAME: usize = 7;
 const CONTAINER_ID: usize = 8;
+const TRANSPORT: usize = 9;
 /// `man systemd.journal-fields`; the container's are of docker's and podman's journald drivers.
-const FIELDS: [&[u8]; 9] = [
+const FIELDS: [&[u8]; 10] = [
     b"__CURSOR",
     b"MESSAGE",
     b"__REALTIME_TIMESTAMP",
@@ -44,6 +45,7 @@ const FIELDS: [&[u8]; 9] = [
     b"_COMM",
     b"CONTAINER_NAME",
     b"CONTAINER_ID_FULL",
+    b"_TRANSPORT",
 ];
 
 impl JournalEntry {
@@ -78,9 +80,14 @@ impl JournalEntry {
         Some(Timestamp::from_nanos(micros.checked_mul(1000)?))
     }
 
-    /// How grave it is.
+    /// How grave it is, where that was said. The priority of a container's line is that of its stream, and 6 is that of whatever a
+    /// service prints: there the message has to say it.
     #[must_use]
     pub fn severity(&self) -> Option<Severity> {
+        let printed = self.values[TRANSPORT] == b"stdout" && self.values[PRIORITY] == b"6";
+        if printed || self.value(CONTAINER_NAME).is_some() {
+            return None;
+        }
         digits(self.value(PRIORITY)?).filter(|&priority| priority < 8).map(level::of_priority)
     }
 
@@ -270,11 +277,11 @@ mod tests {
     /// As `journalctl --output=export` of systemd 252 writes it, a little shortened.
     const GOLDEN: &[u8] = b"__CURSOR=s=9afb;i=1;b=0123;m=f4240;t=60a24182d8240;x=c62c\n\
         __REALTIME_TIMESTAMP=1700000001000000\n__MONOTONIC_TIMESTAMP=1000000\n_BOOT_ID=0123456789abcdef0123456789abcdef\n\
-        PRIORITY=6\n_SYSTEMD_UNIT=nginx.service\nSYSLOG_IDENTIFIER=nginx\nMESSAGE=level=info ok\n\n\
+        PRIORITY=6\n_TRANSPORT=journal\n_SYSTEMD_UNIT=nginx.service\nSYSLOG_IDENTIFIER=nginx\nMESSAGE=level=info ok\n\n\
         __CURSOR=s=9afb;i=2\n__REALTIME_TIMESTAMP=1700000002000000\nPRIORITY=3\nCONTAINER_NAME=web\nCONTAINER_ID_FULL=c0ffee\n\
         _SYSTEMD_UNIT=docker.service\nMESSAGE\n\x09\0\0\0\0\0\0\0two\nlines\nCOREDUMP\n\x03\0\0\0\0\0\0\0\n\n\n\n\n\
-        __CURSOR=s=9afb;i=3\n_SYSTEMD_UNIT=session-1.scope\n_COMM=bash\nMESSAGE\n\0\0\0\0\0\0\0\0\n\n\
-        __CURSOR=s=9afb;i=4\nSYSLOG_IDENTIFIER=kernel\n\n";
+        __CURSOR=s=9afb;i=3\nPRIORITY=3\n_TRANSPORT=stdout\n_SYSTEMD_UNIT=session-1.scope\n_COMM=bash\nMESSAGE\n\0\0\0\0\0\0\0\0\n\n\
+        __CURSOR=s=9afb;i=4\nPRIORITY=6\n_TRANSPORT=stdout\nSYSLOG_IDENTIFIER=kernel\n\n";
 
     fn entries(
         longest: usize,
@@ -306,8 +313,8 @@ mod tests {
             shown,
             [
                 ("nginx".into(), Some("level=info ok".into()), Some(Severity::Info)),
-                ("web".into(), Some("two\nlines".into()), Some(Severity::Error)),
-                ("bash".into(), Some(String::new()), None),
+                ("web".into(), Some("two\nlines".into()), None),
+                ("bash".into(), Some(String::new()), Some(Severity::Error)),
                 ("kernel".into(), None, None),
             ]
         );

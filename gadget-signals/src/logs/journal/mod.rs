@@ -192,8 +192,10 @@ impl Place {
 
     /// A kill leaves the old file or the new one.
     fn write(&self, path: &Path) -> io::Result<()> {
-        let new = path.with_extension("new");
-        let mut file = fs::File::create(&new)?;
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let new = Path::new(&new);
+        let mut file = fs::File::create(new)?;
         write!(file, "{TITLE}\n{}\n{}\n", self.mark.unwrap_or(0), self.cursor)?;
         drop(file);
         fs::rename(new, path)
