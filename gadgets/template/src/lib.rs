@@ -3,6 +3,7 @@
 mod classes;
 mod mask;
 mod miner;
+mod scan;
 mod shape;
 mod told;
 mod words;
