@@ -15,7 +15,7 @@ pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     if word.start < found.figures || !text::begins(text, word.start) {
         return;
     }
-    let mut digits = [0u8; MOST];
+    let mut digits = [b'0'; MOST];
     let (mut count, mut words, mut repeat) = (0, 0, 1);
     let (mut at, mut end) = (word.start, word.start);
     let mut tens = None;
@@ -46,6 +46,10 @@ pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
             }
             repeat = 1;
             words += 1;
+            end = at + length;
+        } else if word.eq_ignore_ascii_case(b"hundred") && words > 0 {
+            count += 2;
+            tens = None;
             end = at + length;
         } else {
             break;

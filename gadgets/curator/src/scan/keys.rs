@@ -16,7 +16,11 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
     }
     let named = matches!(key, Key::Secret | Key::Password | Key::Connection);
     let Some(end) = key_end(text, &word, named) else { return };
-    let gap = text::gap(text, end);
+    let gap = text::gap_after(text, word.start, end);
+    // `"hiPass", id: 7`: the quote ends a value.
+    if !gap.sign && matches!(text.get(end), Some(b'"' | b'\'' | b'`')) {
+        return;
+    }
     match key {
         Key::Password => password(text, &word, end, &gap, found),
         Key::Pin => {
@@ -35,7 +39,17 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
             if !told && !gap.blank {
                 return;
             }
-            let value = found.value(&gap);
+            let mut value = found.value(&gap);
+            if text[word.start..word.end].ends_with(b"ookie") {
+                return cookies(text, value.start, found);
+            }
+            // `secret: name=value`.
+            if let Some(sign) =
+                memchr::memchr(b'=', &text[value.start..value.end.min(value.start + 32)])
+                && sign + 8 < value.len()
+            {
+                value.start += sign + 1;
+            }
             let bytes = &text[value.clone()];
             if bytes.len() >= if told { 8 } else { 16 }
                 && is_random(bytes)
@@ -83,6 +97,25 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
         }
         Key::Place => people::place(text, &gap, found),
         Key::Name | Key::PersonName => {}
+    }
+}
+
+/// `name=value; name=value`: the values that are random, of the first eight.
+fn cookies(text: &[u8], from: usize, found: &mut Found<'_>) {
+    let mut at = from;
+    for _ in 0..8 {
+        let bound = text.len().min(at + 512);
+        let ends = |byte: &u8| matches!(byte, b';' | b' ' | b'"' | b'\'' | b'\n' | b',' | b'\\');
+        let end = text[at..bound].iter().position(ends).map_or(bound, |length| at + length);
+        let sign = memchr::memchr(b'=', &text[at..end]).map_or(at, |sign| at + sign + 1);
+        let value = &text[sign..end];
+        if value.len() >= 12 && is_random(value) && !is_placeholder(value) {
+            found.add(sign..end, Entity::Secret);
+        }
+        if !text[end..].starts_with(b"; ") {
+            return;
+        }
+        at = end + 2;
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) fn plain(text: &[u8], found: &mut Found<'_>) {
 fn around(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
     let start = left(text, sign.start);
     let end = right(text, sign.end);
-    if start < sign.start && ends_in_a_domain(&text[sign.end..end]) {
+    // `git@host:path`.
+    let repository = text.get(end) == Some(&b':') && &text[start..sign.start] == b"git";
+    if start < sign.start && ends_in_a_domain(&text[sign.end..end]) && !repository {
         found.add(start..end, Entity::Email);
     }
 }

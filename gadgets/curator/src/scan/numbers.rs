@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Found;
 use super::places;
 use super::text::{self, LEFT, is_word};
+use super::tokens;
 use crate::entity::Entity;
 use crate::validate::{iban_length, is_card, is_iban, is_ssn, national};
 
@@ -30,8 +31,8 @@ struct Chain {
     count: usize,
     groups: [u8; MOST_GROUPS],
     group_count: usize,
-    /// Each separator that is there: bit 0 blank, 1 dash, 2 dot, 3 parentheses, 4 other.
-    separators: u8,
+    /// What stands before each group, and before all of it.
+    before: [u8; MOST_GROUPS],
     plus: bool,
 }
 
@@ -67,6 +68,9 @@ impl Numbers {
             let account = if account { iban(text, start, found) } else { None };
             self.done = account.unwrap_or_else(|| past_word(text, after));
             return;
+        }
+        if after - start == 1 && before == Some(b'$') && text.get(after) == Some(&b'$') {
+            tokens::crypt(text, start, found);
         }
         self.done = if (window & WINDOW).count_ones() < 7 {
             if after - start <= 3 && places::may_be_house(text, start) {
@@ -167,14 +171,14 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         count: 0,
         groups: [0; MOST_GROUPS],
         group_count: 0,
-        separators: 0,
+        before: [0; MOST_GROUPS],
         plus: false,
     };
     let mut from = at;
     let mut to = first;
     if text::before(text, at) == Some(b'(') {
         chain.range.start = at - 1;
-        chain.separators |= PAREN;
+        chain.before[0] = PAREN;
     }
     if text::before(text, chain.range.start) == Some(b'+') {
         chain.range.start -= 1;
@@ -204,7 +208,9 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         if colon || text.get(to).is_some_and(|byte| is_word(*byte) || *byte == b'_') {
             break;
         }
-        chain.separators |= between;
+        if let Some(before) = chain.before.get_mut(chain.group_count) {
+            *before = between;
+        }
     }
     if chain.count < 7 {
         return chain.range.end;
@@ -252,7 +258,7 @@ fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> 
         if let Some(entity) = entity_of(part, digits, chain, context) {
             let end = end_of(text, chain, count);
             let mut range = chain.range.start..end;
-            if chain.separators & PAREN != 0
+            if chain.before[0] == PAREN
                 && text[range.start] == b'('
                 && !text[range.clone()].contains(&b')')
             {
@@ -290,7 +296,8 @@ fn entity_of(
     (said, far): (Context, u8),
 ) -> Option<Entity> {
     use Context::{Card, Iban, National, Nothing, Other, Phone, Ssn};
-    let seps = if groups.len() == 1 { 0 } else { chain.separators };
+    let between = if groups.len() == 1 { &[] } else { &chain.before[..groups.len()] };
+    let seps = between.iter().fold(0, |all, one| all | one);
     let single = groups.len() == 1;
     let ones = groups.len() > 1 && groups.iter().all(|group| *group == 1);
     let listed = seps & (LIST | ODD) != 0;
@@ -344,7 +351,9 @@ fn entity_of(
     }
     // Telephone numbers.
     let nanp = |ten: &[u8]| ten.len() == 10 && ten[0] >= b'2' && ten[3] >= b'2';
-    let awaited = said == Phone && far <= 2;
+    // `122.0.6261.64`: a version.
+    let version = seps == DOT && groups.contains(&1);
+    let awaited = said == Phone && !version && far <= if single { 1 } else { 2 };
     if chain.plus && (8..=15).contains(&digits.len()) && (!single || digits.len() >= 10 || awaited)
     {
         return Some(Entity::Phone);

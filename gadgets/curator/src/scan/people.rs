@@ -35,13 +35,23 @@ pub(super) fn after(text: &[u8], word: Range<usize>, phrase: Phrase, found: &mut
         return;
     }
     let sure = match phrase {
-        Phrase::Title if stop => Sure::Always,
+        Phrase::Title if stop || is_title(&text[word.clone()]) => Sure::Always,
+        // `in 12 ms`.
+        Phrase::Title if &text[word.clone()] == b"ms" => Sure::IfKnown,
         Phrase::Title => Sure::IfKnownOrTwo,
         Phrase::Role if gap.sign || gap.quote.is_some() => Sure::IfKnownOrTwo,
         _ => Sure::IfTwo,
     };
     // `Dear Mr. X`: the second word is looked at by itself.
     put(text, gap.at, sure, found);
+}
+
+/// `Frau`, `sehr geehrte Frau`, `Mr`: what stands before names alone, where it has a capital.
+fn is_title(phrase: &[u8]) -> bool {
+    let from = memchr::memrchr(b' ', phrase).map_or(0, |at| at + 1);
+    #[rustfmt::skip]
+    const TITLES: &[&str] = &["Mr", "Mrs", "Dr", "Herr", "Herrn", "Frau", "Señor", "Señora", "Senhor", "Senhora", "Monsieur", "Madame", "Mme", "Mlle", "Signor", "Signora", "Mevrouw", "Dhr"];
+    TITLES.iter().any(|title| title.as_bytes() == &phrase[from..])
 }
 
 /// How much a name needs to be taken for one.
@@ -102,7 +112,7 @@ pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut F
     if text.get(word.end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
         return;
     }
-    let gap = text::gap(text, word.end);
+    let gap = text::gap_after(text, word.start, word.end);
     if !gap.sign && gap.quote.is_none() && !(person && gap.blank) {
         return;
     }
@@ -133,7 +143,32 @@ pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut F
         Owner::Thing => Sure::IfKnown,
         _ => Sure::IfKnownOrTwo,
     };
+    if gap.sign
+        && let Some(end) = last_first(text, gap.at)
+    {
+        return found.add(gap.at..end, Entity::Name);
+    }
     put(text, gap.at, sure, found);
+}
+
+/// `O'Brien, Patrick`: the family's name, a comma, a given name, and an initial; where it ends.
+fn last_first(text: &[u8], at: usize) -> Option<usize> {
+    let letter =
+        |byte: &&u8| byte.is_ascii_alphabetic() || **byte >= 0x80 || matches!(byte, b'\'' | b'-');
+    let word = |at: usize| text[at..].iter().take(24).take_while(letter).count();
+    let first = at + word(at) + 2;
+    if first < at + 4
+        || text.get(first - 2..first) != Some(b", ")
+        || !starts_a_name(text, first)
+        || !is_given(text, first)
+    {
+        return None;
+    }
+    let end = first + word(first);
+    let initial = text
+        .get(end..end + 3)
+        .is_some_and(|it| it[0] == b' ' && it[1].is_ascii_uppercase() && it[2] == b'.');
+    Some(if initial { end + 3 } else { end })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -81,6 +81,21 @@ pub(super) fn gap(text: &[u8], from: usize) -> Gap {
     gap
 }
 
+/// The gap after a key: if that is the name of an element of XML, past its attributes.
+pub(super) fn gap_after(text: &[u8], start: usize, end: usize) -> Gap {
+    let element = || {
+        let mut left = text[start.saturating_sub(24)..start].iter().rev();
+        let first =
+            left.find(|byte| !is_word(**byte) && !matches!(byte, b':' | b'-' | b'_' | b'.'));
+        let rest = &text[end..text.len().min(end + 128)];
+        let close = rest.iter().position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
+        let value = first == Some(&b'<') && rest[close] == b'>' && rest[close - 1] != b'/';
+        value.then_some(Gap { at: end + close + 1, sign: true, ..Gap::default() })
+    };
+    let attributes = text.get(end) == Some(&b' ');
+    attributes.then(element).flatten().unwrap_or_else(|| gap(text, end))
+}
+
 /// No value is longer.
 const VALUE: usize = 4096;
 
@@ -145,7 +160,7 @@ fn ends(byte: &u8) -> bool {
     )
 }
 
-/// Words to the left of `at` in the same line, nearest first, in lower case, cut at 15 bytes; camel case is not split.
+/// Words to the left of `at` in the same line, nearest first, in lower case, cut at 16 bytes; camel case is several.
 pub(super) fn words_before(text: &[u8], at: usize, mut each: impl FnMut(&[u8]) -> bool) {
     let start = at.saturating_sub(LEFT);
     let left = &text[start..at];
@@ -156,10 +171,10 @@ pub(super) fn words_before(text: &[u8], at: usize, mut each: impl FnMut(&[u8]) -
         let Some(last) = left[..end].iter().rposition(|byte| byte.is_ascii_alphabetic()) else {
             return;
         };
-        let first = left[..last]
-            .iter()
-            .rposition(|byte| !byte.is_ascii_alphabetic())
-            .map_or(0, |at| at + 1);
+        let hump =
+            |at: &usize| left[*at - 1].is_ascii_lowercase() && left[*at].is_ascii_uppercase();
+        let begins = |at: &usize| !left[*at - 1].is_ascii_alphabetic() || hump(at);
+        let first = (1..=last).rev().find(begins).unwrap_or(0);
         let word = &left[first..=last];
         let word = &word[word.len().saturating_sub(16)..];
         for (to, from) in buffer.iter_mut().zip(word) {

@@ -39,11 +39,36 @@ pub(super) fn at(text: &[u8], word: Range<usize>, token: Token, found: &mut Foun
         }
         Token::Jwt => jwt(text, word, found),
         Token::Pem => pem(text, word, found),
+        Token::Path => {
+            let part = |byte: u8| is_token(byte) || matches!(byte, b'/' | b':' | b'@' | b'.');
+            let length = run(text, word.end, part);
+            if length >= 16 && text[word.end..word.end + length].iter().any(u8::is_ascii_digit) {
+                found.add(word.end..word.end + length, Entity::ApiKey);
+            }
+        }
+        Token::Crypt => crypt(text, word.start, found),
     }
 }
 
 fn run(text: &[u8], from: usize, is: impl Fn(u8) -> bool) -> usize {
     text[from..].iter().take(4096).take_while(|byte| is(**byte)).count()
+}
+
+/// The hash of a password as crypt(5) has it, `$6$salt$hash`: its method begins at `method`, or a digit after.
+pub(super) fn crypt(text: &[u8], method: usize, found: &mut Found<'_>) {
+    let from = method.saturating_sub(2);
+    let Some(dollar) = text[from..method].iter().rposition(|byte| *byte == b'$') else { return };
+    let start = from + dollar;
+    let part = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'$' | b'.' | b'/' | b'=' | b',' | b'+' | b'-')
+    };
+    let length = run(text, start, part);
+    let value = &text[start..start + length];
+    let parts = memchr::memchr_iter(b'$', value).count();
+    if parts >= 3 && length >= 24 {
+        found.add(start..start + length, Entity::Password);
+    }
 }
 
 fn jwt(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
@@ -82,16 +107,22 @@ pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     let rest = &text[word.end..text.len().min(word.end + 160)];
     let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
     let Some(dash) = memchr::memmem::find(rest, b" -") else { return };
-    let user = text[word.start] | 32 == b'c';
-    let option: &[u8] = if user { b" -u" } else { b" -p" };
+    let first = text[word.start].to_ascii_lowercase();
+    let user = first == b'c';
+    let option: &[u8] = match first {
+        b'c' => b" -u",
+        b'r' => b" -a",
+        _ => b" -p",
+    };
     let Some(at) = memchr::memmem::find(&rest[dash..], option) else { return };
     let mut from = dash + at + 3;
-    while matches!(rest.get(from), Some(b' ' | b'=')) {
+    // After a blank, `mysql` and `mariadb` have a database, and ask for the password.
+    let attached = first == b'm' && text[word.start + 1] | 0x20 != b'o';
+    while !attached && matches!(rest.get(from), Some(b' ' | b'=')) {
         from += 1;
     }
-    if let Some(quote) = rest.get(from).filter(|byte| matches!(byte, b'\'' | b'"')) {
+    if matches!(rest.get(from), Some(b'\'' | b'"')) {
         from += 1;
-        let _ = quote;
     }
     let length =
         rest[from..].iter().take_while(|byte| !matches!(byte, b' ' | b'\'' | b'"')).count();

@@ -68,6 +68,10 @@ pub(super) enum Token {
     },
     Jwt,
     Pem,
+    /// The rest of a URL.
+    Path,
+    /// The hash of a password.
+    Crypt,
 }
 
 const fn prefix(least: u8) -> Sense {
@@ -85,7 +89,8 @@ const WORDS: &[(Sense, &[&str])] = &[
         "password", "passwd", "pwd", "passphrase", "passcode", "pass", "userpass", "passw", "psw", "passwort", "kennwort", "contrasena",
         "contraseña", "mot de passe", "mot_de_passe", "motdepasse", "senha", "parola", "parola d'ordine", "wachtwoord", "lösenord",
         "losenord", "adgangskode", "haslo", "hasło", "salasana", "heslo", "mdp", "clave", "requirepass", "masterauth",
-        "keypass", "storepass", "userpassword", "dbpassword", "rootpassword", "adminpassword", "kodeord",
+        "keypass", "storepass", "identified by", "psk", "wpa_passphrase", "preshared_key", "pre_shared_key", "pre-shared key", "pre-shared-key", "snmp community", "snmp_community",
+        "rocommunity", "rwcommunity", "userpassword", "dbpassword", "rootpassword", "adminpassword", "kodeord",
     ]),
     (Sense::Key(Key::Pin), &["pin", "pin_code", "pin code", "pincode", "otp", "cvv", "cvc", "cvv2", "cvc2", "security code", "passcode_sms", "tan", "mfa_code", "verification code", "verification_code", "one-time code"]),
     (Sense::Key(Key::Secret), &[
@@ -190,6 +195,11 @@ const WORDS: &[(Sense, &[&str])] = &[
     (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
     (Sense::Token(Token::Pem), &["begin"]),
+    (Sense::Token(Token::Path), &[
+        "hooks.slack.com/services/", "hooks.slack.com/workflows/", "discord.com/api/webhooks/", "discordapp.com/api/webhooks/", "webhook.office.com/webhookb2/",
+        "api.telegram.org/bot", "hooks.zapier.com/hooks/catch/", "chat.googleapis.com/v1/spaces/",
+    ]),
+    (Sense::Token(Token::Crypt), &["y$", "b$", "a$", "y$j9t$", "argon2id$", "argon2i$", "argon2d$", "scrypt$", "pbkdf2-sha", "pbkdf2_sha256$"]),
     (Sense::Token(Token::Capitals { count: 16 }), &["akia", "asia", "abia", "acca", "aroa", "aida", "agpa", "anpa"]),
     (prefix(10), &[
         "sk_live_", "sk_test_", "pk_live_", "pk_test_", "rk_live_", "rk_test_", "whsec_", "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-",
