@@ -50,11 +50,13 @@ struct Found<'a> {
     ends: Ends,
     /// Figures in words were read as far as here.
     figures: usize,
+    /// A name was read as far as here.
+    names: usize,
 }
 
 impl<'a> Found<'a> {
     fn new(text: &'a [u8], spans: &'a mut Vec<Span>, entities: u32) -> Self {
-        Self { text, spans, entities, ends: Ends::default(), figures: 0 }
+        Self { text, spans, entities, ends: Ends::default(), figures: 0, names: 0 }
     }
 
     fn add(&mut self, range: Range<usize>, entity: Entity) {

@@ -60,6 +60,16 @@ impl Numbers {
         if start < self.done {
             return;
         }
+        // `$6$`: the hash of a password.
+        if text.get(start + 1) == Some(&b'$') && text::before(text, start) == Some(b'$') {
+            tokens::crypt(text, start, found);
+        }
+        if (window & WINDOW).count_ones() < 7 {
+            if places::may_be_house(text, start) {
+                places::house(text, start, run(text, start), found);
+            }
+            return;
+        }
         let after = run(text, start);
         let before = text::before(text, start);
         if before.is_some_and(|byte| is_word(byte) || byte == b'_') {
@@ -69,18 +79,9 @@ impl Numbers {
             self.done = account.unwrap_or_else(|| past_word(text, after));
             return;
         }
-        if after - start == 1 && before == Some(b'$') && text.get(after) == Some(&b'$') {
-            tokens::crypt(text, start, found);
-        }
-        self.done = if (window & WINDOW).count_ones() < 7 {
-            if after - start <= 3 && places::may_be_house(text, start) {
-                places::house(text, start, after, found);
-            }
-            after
-        } else if let Some(end) = plain(text, start, after) {
-            end
-        } else {
-            number(text, start, after, &mut self.said, found)
+        self.done = match plain(text, start, after) {
+            Some(end) => end,
+            None => number(text, start, after, &mut self.said, found),
         };
     }
 }
@@ -131,7 +132,8 @@ impl Said {
             _ => {
                 let context = context(text, at);
                 let numbers = text[at..].iter().take(LEFT);
-                let count = numbers.take_while(|byte| !is_word(**byte) || byte.is_ascii_digit());
+                let other = |byte: &u8| !is_word(*byte) && *byte != b'\n' || byte.is_ascii_digit();
+                let count = numbers.take_while(|byte| other(byte));
                 *self = Self { until: at + count.count(), context: Some(context) };
                 context
             }
@@ -215,7 +217,9 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
     if chain.count < 7 {
         return chain.range.end;
     }
-    judge(text, &chain, said, found).unwrap_or(first)
+    // Of many groups that are nothing, the later ones are nothing as well: going through all again for each would take too long.
+    let next = if chain.group_count > 7 { chain.range.end } else { first };
+    judge(text, &chain, said, found).unwrap_or(next)
 }
 
 /// What stands between two groups: one sign with blanks around it, brackets, or the quotes and the comma of a list. Where it ends, and

@@ -70,6 +70,9 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
     if !starts_a_name(text, at) {
         return;
     }
+    if at < found.names {
+        return;
+    }
     let Some(end) = name(text, at) else { return };
     let two = text[at..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b'%' | b','));
     let sure = match sure {
@@ -79,6 +82,7 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
         Sure::IfKnown => two && is_given(text, at),
     };
     if sure && !is_technical(&text[at..end]) {
+        found.names = end;
         found.add(at..end, Entity::Name);
     }
 }
@@ -100,8 +104,12 @@ pub(super) fn given(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     {
         return;
     }
+    if word.start < found.names {
+        return;
+    }
     let Some(end) = name(text, word.start) else { return };
     let two = text[word.start..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b'%'));
+    found.names = end;
     if two && !is_technical(&text[word.start..end]) {
         found.add(word.start..end, Entity::Name);
     }
@@ -122,9 +130,12 @@ pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut F
     let of = owner(text, word.start);
     let person = person || of == Owner::Person;
     if !starts_a_name(text, gap.at) {
+        if gap.quote.is_none() {
+            return;
+        }
         // In small letters: between quotes, two words, the first a given name.
         let value = found.value(&gap);
-        let bytes = &text[value.clone()];
+        let bytes = &text[value.start..value.end.min(value.start + 64)];
         let letters = bytes.iter().all(|byte| {
             byte.is_ascii_lowercase() || matches!(byte, b' ' | b'-' | b'\'') || *byte >= 0x80
         });
@@ -382,22 +393,37 @@ fn is_given(text: &[u8], at: usize) -> bool {
     among(GIVEN) || among(ALSO_WORDS)
 }
 
-/// Words with capitals that are the names of things.
+/// Words with capitals that are the names of things; they are sorted.
 fn is_technical(words: &[u8]) -> bool {
     #[rustfmt::skip]
     const THINGS: &[&[u8]] = &[
-        b"Server", b"Service", b"Services", b"Error", b"Exception", b"Manager", b"Thread", b"Task", b"Job", b"Apache", b"Tomcat", b"Java", b"Linux", b"Windows",
-        b"Red", b"Hat", b"System", b"Process", b"Queue", b"Table", b"Database", b"Session", b"Request", b"Response", b"Connection",
-        b"Agent", b"Node", b"Cluster", b"Object", b"Class", b"Module", b"Store", b"Cache", b"File", b"Data", b"Mozilla", b"Chrome",
-        b"Safari", b"Google", b"Amazon", b"Microsoft", b"Oracle", b"Intel", b"Inc", b"Ltd", b"LLC", b"GmbH", b"Corp", b"Corporation", b"Company", b"Bank", b"Street", b"Monday",
-        b"Tuesday", b"Wednesday", b"Thursday", b"Friday", b"Saturday", b"Sunday", b"January", b"February", b"March", b"April", b"May", b"June",
-        b"July", b"August", b"September", b"October", b"November", b"December", b"Jan", b"Feb", b"Mar", b"Apr", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun",
-        b"North", b"South", b"West", b"East", b"New", b"Internal", b"External", b"Web", b"HTTP", b"HTTPS", b"TCP", b"UDP", b"SSL", b"TLS", b"SSH", b"API", b"URL", b"ID", b"SQL", b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"INFO",
-        b"WARN", b"WARNING", b"ERROR", b"DEBUG", b"FATAL", b"TRACE", b"NOTICE", b"Info", b"Warning", b"Debug", b"Failed", b"Success", b"Successful", b"Invalid", b"Unknown", b"Not", b"No", b"The", b"This", b"That", b"Your", b"You", b"We", b"All", b"Support", b"Team", b"Department", b"Office", b"Center", b"Centre",
-        b"Account", b"Order", b"Payment", b"Invoice", b"Customer", b"User", b"Admin", b"Administrator", b"Client", b"Host", b"Network", b"Proxy", b"Gateway", b"Router", b"Worker", b"Handler", b"Listener", b"Factory", b"Controller", b"Provider", b"Pool", b"Socket", b"Port", b"Disk", b"Memory", b"Kernel", b"Driver", b"Device", b"Version", b"Release", b"Build", b"Test", b"Default", b"Unix", b"Active", b"Directory", b"Access", b"Denied", b"Permission", b"Timeout", b"Timed", b"Out", b"Scheduler", b"Executor", b"Container", b"Pod", b"Deployment", b"Namespace", b"Volume", b"Bucket", b"Topic", b"Partition", b"Broker", b"Consumer", b"Producer", b"Leader", b"Follower", b"Replica", b"Spring", b"Boot", b"Application", b"Elastic", b"Search", b"Load", b"Balancer", b"Visa", b"Mastercard", b"World", b"There", b"Everyone", b"Sir", b"Madam", b"Mr", b"Mrs", b"Ms", b"Dr", b"Miss", b"Herr", b"Frau", b"Phone", b"Email", b"Address", b"Name", b"Password", b"Token", b"Key", b"Card", b"Number", b"Date", b"Birth", b"SSN", b"IBAN",
-        b"University", b"Hospital", b"School", b"Airport", b"Station", b"Hotel", b"City", b"County", b"State", b"Union", b"Project", b"Group", b"Product", b"Standard", b"Premium", b"Basic", b"Free", b"Enterprise", b"Cloud", b"Storage", b"Compute", b"Engine", b"Studio", b"Code", b"Visual", b"Explorer", b"Edge", b"Firefox", b"Opera", b"Mobile", b"Android", b"Apple", b"Mac", b"OS", b"PC",
+        b"API", b"Access", b"Account", b"Active", b"Address", b"Admin", b"Administrator", b"Agent", b"Airport", b"All", b"Amazon",
+        b"Android", b"Apache", b"Apple", b"Application", b"Apr", b"April", b"Aug", b"August", b"Balancer", b"Bank", b"Basic",
+        b"Birth", b"Boot", b"Broker", b"Bucket", b"Build", b"Cache", b"Card", b"Center", b"Centre", b"Chrome", b"City", b"Class",
+        b"Client", b"Cloud", b"Cluster", b"Code", b"Company", b"Compute", b"Connection", b"Consumer", b"Container", b"Controller",
+        b"Corp", b"Corporation", b"County", b"Customer", b"DEBUG", b"DELETE", b"Data", b"Database", b"Date", b"Debug", b"Dec",
+        b"December", b"Default", b"Denied", b"Department", b"Deployment", b"Device", b"Directory", b"Disk", b"Dr", b"Driver",
+        b"ERROR", b"East", b"Edge", b"Elastic", b"Email", b"Engine", b"Enterprise", b"Error", b"Everyone", b"Exception",
+        b"Executor", b"Explorer", b"External", b"FATAL", b"Factory", b"Failed", b"Feb", b"February", b"File", b"Firefox",
+        b"Follower", b"Frau", b"Free", b"Fri", b"Friday", b"GET", b"Gateway", b"GmbH", b"Google", b"Group", b"HEAD", b"HTTP",
+        b"HTTPS", b"Handler", b"Hat", b"Herr", b"Hospital", b"Host", b"Hotel", b"IBAN", b"ID", b"INFO", b"Inc", b"Info", b"Intel",
+        b"Internal", b"Invalid", b"Invoice", b"Jan", b"January", b"Java", b"Job", b"Jul", b"July", b"Jun", b"June", b"Kernel",
+        b"Key", b"LLC", b"Leader", b"Linux", b"Listener", b"Load", b"Ltd", b"Mac", b"Madam", b"Manager", b"Mar", b"March",
+        b"Mastercard", b"May", b"Memory", b"Microsoft", b"Miss", b"Mobile", b"Module", b"Mon", b"Monday", b"Mozilla", b"Mr",
+        b"Mrs", b"Ms", b"NOTICE", b"Name", b"Namespace", b"Network", b"New", b"No", b"Node", b"North", b"Not", b"Nov",
+        b"November", b"Number", b"OS", b"Object", b"Oct", b"October", b"Office", b"Opera", b"Oracle", b"Order", b"Out", b"PC",
+        b"POST", b"PUT", b"Partition", b"Password", b"Payment", b"Permission", b"Phone", b"Pod", b"Pool", b"Port", b"Premium",
+        b"Process", b"Producer", b"Product", b"Project", b"Provider", b"Proxy", b"Queue", b"Red", b"Release", b"Replica",
+        b"Request", b"Response", b"Router", b"SQL", b"SSH", b"SSL", b"SSN", b"Safari", b"Sat", b"Saturday", b"Scheduler",
+        b"School", b"Search", b"Sep", b"September", b"Server", b"Service", b"Services", b"Session", b"Sir", b"Socket", b"South",
+        b"Spring", b"Standard", b"State", b"Station", b"Storage", b"Store", b"Street", b"Studio", b"Success", b"Successful",
+        b"Sun", b"Sunday", b"Support", b"System", b"TCP", b"TLS", b"TRACE", b"Table", b"Task", b"Team", b"Test", b"That", b"The",
+        b"There", b"This", b"Thread", b"Thu", b"Thursday", b"Timed", b"Timeout", b"Token", b"Tomcat", b"Topic", b"Tue",
+        b"Tuesday", b"UDP", b"URL", b"Union", b"University", b"Unix", b"Unknown", b"User", b"Version", b"Visa", b"Visual",
+        b"Volume", b"WARN", b"WARNING", b"Warning", b"We", b"Web", b"Wed", b"Wednesday", b"West", b"Windows", b"Worker", b"World",
+        b"You", b"Your",
     ];
     words
         .split(|byte| matches!(byte, b' ' | b'+'))
-        .any(|word| THINGS.contains(&word.strip_suffix(b".").unwrap_or(word)))
+        .any(|word| THINGS.binary_search(&word.strip_suffix(b".").unwrap_or(word)).is_ok())
 }

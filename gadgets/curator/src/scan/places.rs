@@ -167,12 +167,9 @@ pub(super) fn house(text: &[u8], start: usize, end: usize, found: &mut Found<'_>
         b"gatan",
         "vägen".as_bytes(),
         b"vagen",
-        b"gata",
         b"vej",
         b"gade",
         b"katu",
-        b"tie",
-        b"steig",
     ];
     let to = start - 1;
     let left = &text[to.saturating_sub(32)..to];
@@ -196,13 +193,16 @@ pub(super) fn house(text: &[u8], start: usize, end: usize, found: &mut Found<'_>
 
 /// True if a word that ends before `at` may be the end of a street: looked at before [`house`].
 pub(super) fn may_be_house(text: &[u8], at: usize) -> bool {
-    at >= 6
-        && text[at - 1] == b' '
-        && matches!(
-            text[at - 2],
-            b'e' | b'.' | b'g' | b'z' | b'm' | b'r' | b't' | b'n' | b'a' | b'j' | b'u'
-        )
-        && text[at - 3] != b' '
+    let Some([end @ .., b' ']) = at.checked_sub(3).map(|from| &text[from..at]) else {
+        return false;
+    };
+    // The ends of the words for streets.
+    #[rustfmt::skip]
+    let street = matches!(
+        end,
+        [0x9f, b'e'] | b"se" | b"r." | b"eg" | b"tz" | b"ee" | b"ng" | b"mm" | b"er" | b"at" | b"an" | b"ht" | b"en" | b"ej" | b"de" | b"tu"
+    );
+    street
 }
 
 /// What comes after a street: a flat, the town with its code, the state and the country.
