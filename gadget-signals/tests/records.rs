@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use gadget_core::{LogBatch, LogInput, LogSources};
+use gadget_core::{LogBatch, LogInput, LogRead, LogSources};
 use gadget_signals::logs::{Refine, RefineSettings, Resumed, Tail};
 
 fn open(folder: &Path) -> (Refine<Tail>, usize) {
@@ -66,4 +66,19 @@ fn records_come_once_although_commits_wait_for_what_is_held_back() {
     let distinct = resumed_at.iter().filter(|mark| **mark > 0).count();
     assert!(distinct > 0, "commits were passed on: {resumed_at:?}");
     assert!(resumed_at.is_sorted());
+}
+
+#[test]
+fn a_file_in_utf16_is_read_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "\u{feff}first né\r\n\r\nthird Њ\r\nlast\r\n";
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.path().join("app.log"), bytes).unwrap();
+    let (mut refine, _) = open(folder.path());
+    let mut batch = LogBatch::default();
+    while batch.len() < 4 {
+        let read = refine.read(&mut batch, Duration::from_secs(10)).unwrap();
+        assert_eq!(read, LogRead::Lines, "{:?}", batch.block().escape_ascii().to_string());
+    }
+    assert_eq!(std::str::from_utf8(batch.block()).unwrap(), "first né\n\nthird Њ\nlast\n");
 }

@@ -93,7 +93,8 @@ impl Decoder {
         }
         self.units.extend_from_slice(raw);
         if !ended || self.units.len() > most {
-            return if decoded == Decoded::Nothing { self.line(out) } else { decoded };
+            let more = decoded == Decoded::Nothing && !self.units.is_empty();
+            return if more { self.line(out) } else { decoded };
         }
         self.units.push(b'\n');
         if little {
@@ -236,6 +237,18 @@ mod tests {
             (decoder.flush(&mut out), out.as_slice()),
             (Decoded::Line(false), b"b".as_slice())
         );
+    }
+
+    #[test]
+    fn a_half_that_comes_alone_is_no_line() {
+        let mut decoder = Decoder::new(Encoding::Utf16Le);
+        let mut out = Vec::new();
+        assert_eq!(decoder.piece(b"a\0", true, 100, &mut out), Decoded::Nothing);
+        assert_eq!(decoder.flush(&mut out), Decoded::Line(false));
+        assert_eq!(decoder.piece(b"\0", false, 100, &mut out), Decoded::Nothing);
+        assert_eq!(decoder.piece(b"b\0", true, 100, &mut out), Decoded::Nothing);
+        assert_eq!(decoder.flush(&mut out), Decoded::Line(false));
+        assert_eq!(out, b"b");
     }
 
     #[test]
