@@ -1,5 +1,7 @@
 //! Log files, followed through every kind of rotation.
 
+#[cfg(test)]
+mod bounds;
 mod folder;
 mod generation;
 #[cfg(test)]

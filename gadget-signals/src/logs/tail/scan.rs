@@ -303,10 +303,11 @@ impl Tail {
         }
         self.open += series.open();
         self.series[id] = Some(series);
-        if let Some(error) = told {
-            self.cannot_read(&path, &error);
+        match told {
+            // It is looked at again with the next scan, and not at once.
+            Some(error) => self.cannot_read(&path, &error),
+            None => self.queue(id),
         }
-        self.queue(id);
         self.list_open(id);
     }
 
