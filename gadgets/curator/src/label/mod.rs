@@ -131,7 +131,9 @@ impl Labeller {
                 label = best(&mass);
                 i += 1;
             }
-            if let Some(entity) = entity_of(label) {
+            // Marks alone are no value.
+            let is_value = tokens[first..i].iter().any(|token| token.kind != Kind::Mark);
+            if let Some(entity) = entity_of(label).filter(|_| is_value) {
                 let (start, end) = (tokens[first].start, tokens[i - 1].end);
                 let span = Span { start, end, entity, by: Finder::Labeller, score: 0 };
                 found(self, span, label, 1.0 - mass[0] / (i - first) as f32);

@@ -102,6 +102,7 @@ pub fn read_scores(examples: &[Example]) -> [Reading; LABELS] {
         Reading { slope: slope as f32, offset: offset as f32, threshold: 0.5 }
     });
     choose_thresholds(examples, &mut readings);
+    readings.iter_mut().for_each(|reading| reading.threshold = reading.threshold.max(LEAST));
     readings
 }
 
@@ -144,6 +145,8 @@ pub fn tally(
 /// The shares of look-alike lines and of plain ones in which the thresholds may let a false alarm be: a third of what is wanted
 /// of rules and labeller together.
 const ALLOWED: (f64, f64) = (0.003, 0.0003);
+/// No threshold is below: the look-alikes of some kinds are few in the generator and many elsewhere.
+const LEAST: f32 = 0.9;
 /// Thresholds that are tried: from even odds up to e^10 to one.
 const STEPS: usize = 100;
 

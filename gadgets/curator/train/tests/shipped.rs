@@ -29,7 +29,7 @@ fn a_training_writes_the_same_bytes_each_time() {
 fn scores_of_unseen_lines_are_what_comes_true() {
     let generator = Generator::default();
     let mut labeller = Labeller::shipped().with_threshold(0.05);
-    let mut rng = Rng::new(0x5eed_0f7e_57);
+    let mut rng = Rng::new(0x5eed_0f7e);
     let (mut brier, mut mean, mut right, mut count) = (0.0, 0.0, 0.0, 0.0);
     let (mut clean, mut alarms) = (0.0, 0.0);
     let mut spans = Vec::new();
