@@ -24,9 +24,12 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
     match key {
         Key::Password => password(text, &word, end, &gap, found),
         Key::Pin => {
-            let value = found.value(&gap);
+            // `OTP 493021`, `verification code is 830192`, but not `pin 1234`.
+            let code = !text[word.start..word.end].eq_ignore_ascii_case(b"pin");
+            let at = if code { skip_words(text, &gap, &[b"is"]) } else { gap.at };
+            let value = found.value(&Gap { at, ..gap });
             let digits = text[value.clone()].iter().all(u8::is_ascii_digit);
-            if gap.sign
+            if (gap.sign || code && gap.blank && value.len() >= 4)
                 && digits
                 && (3..=8).contains(&value.len())
                 && (value.len() > 3 || text[word.start] | 32 == b'c')
@@ -95,6 +98,8 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
                 found.add(at..at + length, Entity::BirthDate);
             }
         }
+        // `Street Fighter`.
+        Key::Place if !gap.sign && text[word.clone()].eq_ignore_ascii_case(b"street") => {}
         Key::Place => people::place(text, &gap, found),
         Key::Name | Key::PersonName => {}
     }

@@ -261,6 +261,13 @@ fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> 
         let digits = &chain.digits[..used];
         if let Some(entity) = entity_of(part, digits, chain, context) {
             let end = end_of(text, chain, count);
+            if entity == Entity::Phone
+                && count == 1
+                && !chain.plus
+                && is_amount(text, chain.range.start, end)
+            {
+                return None;
+            }
             let mut range = chain.range.start..end;
             if chain.before[0] == PAREN
                 && text[range.start] == b'('
@@ -277,6 +284,21 @@ fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> 
         }
     }
     None
+}
+
+/// `1234567 ns`, `12345678 entries`, `mobile/12345678`: no telephone number, whatever the words before it.
+fn is_amount(text: &[u8], start: usize, end: usize) -> bool {
+    #[rustfmt::skip]
+    const UNITS: &[&[u8]] = &[
+        b"ns", b"us", b"ms", b"s", b"sec", b"seconds", b"bytes", b"kb", b"mb", b"px", b"entries", b"rows", b"items", b"lines", b"records", b"requests", b"messages",
+        b"events", b"times", b"ticks", b"cycles", b"hits",
+    ];
+    let after =
+        text[end..].iter().skip(1).take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let unit =
+        || UNITS.iter().any(|unit| text[end + 1..end + 1 + after].eq_ignore_ascii_case(unit));
+    let path = start >= 2 && text[start - 1] == b'/' && text[start - 2].is_ascii_alphabetic();
+    path || text.get(end) == Some(&b' ') && unit()
 }
 
 fn end_of(text: &[u8], chain: &Chain, count: usize) -> usize {
@@ -408,8 +430,18 @@ fn looks_like_time(groups: &[u8], digits: &[u8]) -> bool {
 pub(super) fn context(text: &[u8], at: usize) -> (Context, u8) {
     let mut context = Context::Nothing;
     let (mut far, mut left) = (0, 6);
+    let mut id = false;
     text::words_before(text, at, |word| {
+        // `caller id` is the one id that is a number of a telephone.
+        if id {
+            context = if word == b"caller" { Context::Phone } else { Context::Other };
+            return false;
+        }
         context = sense(word);
+        if word == b"id" {
+            id = true;
+            return true;
+        }
         if context == Context::Nothing && !is_filler(word) {
             far += 1;
         }

@@ -73,7 +73,7 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
     if at < found.names {
         return;
     }
-    let Some(end) = name(text, at) else { return };
+    let Some(end) = name(text, at).and_then(|end| trimmed(text, at, end)) else { return };
     let two = text[at..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b'%' | b','));
     let sure = match sure {
         Sure::Always => true,
@@ -81,10 +81,26 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
         Sure::IfTwo => two,
         Sure::IfKnown => two && is_given(text, at),
     };
-    if sure && !is_technical(&text[at..end]) {
+    if sure {
         found.names = end;
         found.add(at..end, Entity::Name);
     }
+}
+
+/// The end of a name without the names of things after it: `Sabine Fischer IBAN`. None if a thing is all that it is the name of.
+fn trimmed(text: &[u8], at: usize, end: usize) -> Option<usize> {
+    if !is_technical(&text[at..end]) {
+        return Some(end);
+    }
+    let mut last = at;
+    for word in text[at..end].split(|byte| *byte == b' ') {
+        if is_technical(word) {
+            break;
+        }
+        last += word.len() + 1;
+    }
+    let last = last.saturating_sub(1).max(at);
+    (text[at..last].contains(&b' ') && is_given(text, at)).then_some(last)
 }
 
 fn starts_a_name(text: &[u8], at: usize) -> bool {
@@ -104,13 +120,19 @@ pub(super) fn given(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     {
         return;
     }
-    if word.start < found.names {
+    // Who holds a copyright is public.
+    let holder = text[..word.start].ends_with(b"(c) ") || text[..word.start].ends_with(b"(C) ");
+    if word.start < found.names || holder {
         return;
     }
     let Some(end) = name(text, word.start) else { return };
+    let Some(end) = trimmed(text, word.start, end) else {
+        found.names = end;
+        return;
+    };
     let two = text[word.start..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b'%'));
     found.names = end;
-    if two && !is_technical(&text[word.start..end]) {
+    if two {
         found.add(word.start..end, Entity::Name);
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
         .enumerate()
         .rev()
         .find(|(at, byte)| byte.is_ascii_digit() && (*at == 0 || !text::is_word(left[at - 1])));
-    let Some((first, _)) = house else { return rue(text, word, found) };
+    let Some((first, _)) = house else { return french(text, word, found) };
     let digits = left[first..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut parts = left[first..].split(|byte| *byte == b' ');
     let number = parts.next().unwrap_or_default();
@@ -42,7 +42,7 @@ pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
             part.iter().all(|byte| text::is_word(*byte) || matches!(byte, b'\'' | b'.' | b'-'));
         ordinal |= part[0].is_ascii_digit();
         if !word || !(part[0].is_ascii_uppercase() || part[0].is_ascii_digit() || part[0] >= 0x80) {
-            return rue(text, word_of(text, to + 1), found);
+            return french(text, word_of(text, to + 1), found);
         }
         words += 1;
     }
@@ -53,6 +53,14 @@ pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
 
 fn word_of(text: &[u8], at: usize) -> Range<usize> {
     at..at + text[at..].iter().take(16).take_while(|byte| text::is_word(**byte)).count()
+}
+
+/// Of the English words for a street, those that stand before names in other languages.
+fn french(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    let is = |it: &&[u8]| text[word.clone()].eq_ignore_ascii_case(it);
+    if [&b"avenue"[..], b"boulevard", b"place", b"plaza", b"pl", b"via"].iter().any(is) {
+        rue(text, word, found);
+    }
 }
 
 /// `12 rue de la Paix`, `Calle Mayor 5`, `Via Roma, 10`.
