@@ -2,7 +2,8 @@
 //!
 //! Each family of the shared corpus is a stream of its own, among untouched real lines, with every built-in rule off, so that nothing is
 //! known of it: what the labeller finds within its budget is learned, tried and adopted by an agent, as in the program. Three quarters
-//! of a family are for learning, repeated up to 2,000 lines; of the last quarter is measured what is hidden.
+//! of a family are for learning, repeated up to 2,000 lines; of the last quarter is measured what is hidden. `--with-rules` leaves the
+//! built-in rules on, `--rules` prints what was learned.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -39,13 +40,13 @@ struct Host {
 }
 
 impl Host {
-    fn new() -> anyhow::Result<Self> {
+    fn new(with_rules: bool) -> anyhow::Result<Self> {
         let (states, sources) = (RuleStates::default(), LogSources::default());
         let at = Timestamp::from_secs(1_800_000_000);
         let source = LogSource { service: "app".into(), origin: "app.log".into(), container: None };
         let source = sources.id(&source);
         let held = (states.clone(), RuleBook::default());
-        let scanner = Scanner::new().only(&[]);
+        let scanner = if with_rules { Scanner::new() } else { Scanner::new().only(&[]) };
         let pipeline =
             Pipeline::new(PipelineSettings::default(), scanner, Labeller::shipped(), held, sources);
         let facts = HostFacts { boot_id: "b".into(), kernel: "6.12".into(), agent_pid: 9, cpus: 2 };
@@ -116,7 +117,7 @@ fn main() -> anyhow::Result<()> {
     let (mut reached, mut touched, mut clean) = (0, 0, plain.iter().cycle());
     for (name, lines) in &by_family {
         let (learned_from, measured) = lines.split_at(lines.len() * 3 / 4);
-        let mut host = Host::new()?;
+        let mut host = Host::new(std::env::args().any(|arg| arg == "--with-rules"))?;
         let mut labeller = Labeller::shipped();
         let mut tallies = [Tally::default(); 3];
         for line in measured {

@@ -79,7 +79,7 @@ pub(crate) struct Asked {
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
 
-    /// The kinds of value that rules find; all without
+    /// The kinds of value that built-in rules look for; all without. The slow path looks for every kind
     #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = entity)]
     pub(crate) entities: Vec<Entity>,
 

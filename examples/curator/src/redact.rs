@@ -80,7 +80,9 @@ fn pipeline(
     };
     let kinds = if asked.entities.is_empty() { Entity::ALL } else { &asked.entities };
     let per_million = (asked.slow_path_budget * 10_000.0) as u32;
-    let triage = TriageSettings { per_million, ..TriageSettings::default() };
+    // None at all is none at the start either.
+    let burst = if per_million == 0 { 0 } else { TriageSettings::default().burst };
+    let triage = TriageSettings { per_million, burst, ..TriageSettings::default() };
     let settings = PipelineSettings { style, triage, ..PipelineSettings::default() };
     Ok(Pipeline::new(settings, Scanner::new().only(kinds), Labeller::shipped(), held, sources))
 }

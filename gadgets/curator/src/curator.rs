@@ -29,8 +29,9 @@ pub struct CuratorSettings {
     pub lines: u64,
     /// It may take no more steps for a line. Default 65,536: a line of 4 KiB at the worst.
     pub steps: u32,
-    /// So many clean lines an adopted rule may have touched before it is retired. Default 1.
-    pub forgiven: u64,
+    /// So many clean lines an adopted rule may have touched before it is retired, and so many of a hundred that were judged: the slow
+    /// path is not always right either. Default 1, and 5 of a hundred.
+    pub forgiven: (u64, u64),
     /// The most adopted rules. Default 256.
     pub adopted: usize,
     /// What was undone, or could not be done, is not proposed again for this long. Default 24 h.
@@ -40,7 +41,7 @@ pub struct CuratorSettings {
 impl Default for CuratorSettings {
     fn default() -> Self {
         let again = Duration::from_secs(24 * 3600);
-        Self { agreed: 6, lines: 500, steps: 1 << 16, forgiven: 1, adopted: 256, again }
+        Self { agreed: 6, lines: 500, steps: 1 << 16, forgiven: (1, 5), adopted: 256, again }
     }
 }
 
@@ -88,7 +89,11 @@ impl Curator {
             RuleState::Adopted if now >= report.expires => {
                 Some((RuleState::Retired, "it was of no use until it expired", Probability::ONE))
             }
-            RuleState::Adopted if report.lookalikes > settings.forgiven => {
+            RuleState::Adopted
+                if report.lookalikes > settings.forgiven.0
+                    && report.lookalikes * 100
+                        > settings.forgiven.1 * (report.agreed + report.disagreed) =>
+            {
                 // Each such line may be a value that the slow path missed; that all of them are is less likely with each.
                 let sure = 1.0 - 0.5_f64.powi(report.lookalikes.min(64) as i32);
                 Some((RuleState::Retired, "it hides what is clean", Probability::saturating(sure)))
@@ -319,6 +324,8 @@ mod tests {
         );
         let retire = Step::SetRule { rule: 7, to: RuleState::Retired };
         assert_eq!(after_one(RuleReport { lookalikes: 2, ..adopted() }).unwrap().step, retire);
+        let mostly_right = RuleReport { lookalikes: 2, disagreed: 2, agreed: 100, ..adopted() };
+        assert!(after_one(mostly_right).is_none(), "the slow path misses values too");
         assert_eq!(after_one(RuleReport { expires: START, ..adopted() }).unwrap().step, retire);
         assert!(after_one(report(RuleState::Retired)).is_none());
     }

@@ -26,18 +26,17 @@ struct Host {
 }
 
 impl Host {
+    /// One whose rules know every kind of value but names, so that all there is to know of those is learned.
     fn new(book: RuleBook) -> Self {
         let (states, sources) = (RuleStates::default(), LogSources::default());
+        let kinds: Vec<Entity> =
+            Entity::ALL.iter().copied().filter(|kind| *kind != Entity::Name).collect();
+        let scanner = Scanner::new().only(&kinds);
         let held = (states.clone(), book);
         // Below what it was found to need for few false alarms: what is tested here is what becomes of what it finds.
         let labeller = Labeller::shipped().with_threshold(0.9);
-        let pipeline = Pipeline::new(
-            PipelineSettings::default(),
-            Scanner::new(),
-            labeller,
-            held,
-            sources.clone(),
-        );
+        let pipeline =
+            Pipeline::new(PipelineSettings::default(), scanner, labeller, held, sources.clone());
         Self { pipeline, states, sources, at: START }
     }
 
@@ -192,13 +191,6 @@ fn a_format_that_no_rule_knows_is_learned_adopted_and_kept_and_can_be_retired() 
     let dir = tempfile::tempdir().unwrap();
     let (ledger, rules) = (dir.path().join("ledger"), dir.path().join("rules.json"));
     let mut host = Host::new(RuleBook::default());
-    let found = {
-        let mut spans = Vec::new();
-        Scanner::new().scan(leaking(1).as_bytes(), &mut spans);
-        spans.len()
-    };
-    assert_eq!(found, 0, "no rule that is built in finds it");
-
     let mut agent = agent(&host, POLICY, &ledger);
     let leaked = run(&mut host, &mut agent, 0..300);
     assert_eq!(leaked, 0, "{:#?}", host.pipeline.learner().rules().collect::<Vec<_>>());

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use gadget_core::{
-    Agent, HostFacts, Ledger, ManualClock, Policy, Reading, Recorder, Recording, Rehearsal, RuleReport, RuleState,
-    Signal, Subject, Timestamp, replay,
+    Agent, HostFacts, Ledger, ManualClock, Policy, Reading, Recorder, Recording, Rehearsal,
+    RuleReport, RuleState, Signal, Subject, Timestamp, replay,
 };
 use gadget_curator::{Curator, POLICY};
 
@@ -46,11 +46,15 @@ fn reports(second: u64) -> Vec<Signal> {
         expires: START + Duration::from_secs(days * 24 * 3600),
     };
     let reports = [
-        report(1, second / 2, if second > 200 { second - 200 } else { 0 }, 7, 20),
+        report(1, second / 2, second.saturating_sub(200), 7, 20),
         report(2, second / 3, second / 40, 7, u64::MAX),
         report(3, second, 0, 0, 0),
     ];
-    let signal = |report| Signal { at, subject: Subject::Agent, reading: Reading::RuleReport(Box::new(report)) };
+    let signal = |report| Signal {
+        at,
+        subject: Subject::Agent,
+        reading: Reading::RuleReport(Box::new(report)),
+    };
     reports.into_iter().map(signal).collect()
 }
 
@@ -58,7 +62,9 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .map(|entry| {
+            (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
+        })
         .collect();
     files.sort();
     files

@@ -35,7 +35,7 @@ const STRUCTURAL: &[&str] = &[
 #[rustfmt::skip]
 const FILLING: &[&str] = &[
     "a", "an", "and", "are", "as", "at", "be", "been", "by", "data", "field", "for", "from", "has", "have", "id", "ids", "in", "input", "is",
-    "it", "item", "key", "me", "my", "new", "no", "not", "nr", "num", "number", "object", "of", "ok", "old", "on", "or", "out", "param", "set",
+    "it", "item", "me", "my", "new", "no", "not", "nr", "num", "number", "object", "of", "ok", "old", "on", "or", "out", "param", "set",
     "text", "the", "to", "val", "value", "was", "were", "with", "you", "your",
 ];
 
