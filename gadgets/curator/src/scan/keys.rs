@@ -109,10 +109,9 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
 fn cookies(text: &[u8], from: usize, found: &mut Found<'_>) {
     let mut at = from;
     for _ in 0..8 {
-        let bound = text.len().min(at + 512);
-        let ends = |byte: &u8| matches!(byte, b';' | b' ' | b'"' | b'\'' | b'\n' | b',' | b'\\');
-        let end = text[at..bound].iter().position(ends).map_or(bound, |length| at + length);
-        let sign = memchr::memchr(b'=', &text[at..end]).map_or(at, |sign| at + sign + 1);
+        let end = found.value(&Gap { at, ..Gap::default() }).end;
+        let sign =
+            memchr::memchr(b'=', &text[at..end.min(at + 64)]).map_or(at, |sign| at + sign + 1);
         let value = &text[sign..end];
         if value.len() >= 12 && is_random(value) && !is_placeholder(value) {
             found.add(sign..end, Entity::Secret);

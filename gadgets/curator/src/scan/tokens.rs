@@ -41,7 +41,7 @@ pub(super) fn at(text: &[u8], word: Range<usize>, token: Token, found: &mut Foun
         Token::Pem => pem(text, word, found),
         Token::Path => {
             let part = |byte: u8| is_token(byte) || matches!(byte, b'/' | b':' | b'@' | b'.');
-            let length = run(text, word.end, part);
+            let length = run(&text[..text.len().min(word.end + 160)], word.end, part);
             if length >= 16 && text[word.end..word.end + length].iter().any(u8::is_ascii_digit) {
                 found.add(word.end..word.end + length, Entity::ApiKey);
             }
@@ -63,6 +63,10 @@ pub(super) fn crypt(text: &[u8], method: usize, found: &mut Found<'_>) {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'$' | b'.' | b'/' | b'=' | b',' | b'+' | b'-')
     };
+    // One within another is not gone through again.
+    if text::before(text, start).is_some_and(part) {
+        return;
+    }
     let length = run(text, start, part);
     let value = &text[start..start + length];
     let parts = memchr::memchr_iter(b'$', value).count();
