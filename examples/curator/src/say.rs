@@ -34,7 +34,7 @@ impl Report<'_> {
         let _ = writeln!(text, "\n{lines} lines, {redacted} redacted, {} lost", self.lost);
         let _ = writeln!(
             text,
-            "values hidden: {by_rules} by rules, {by_learned} by learned rules, {by_labeller} by the slow path alone"
+            "values hidden: {by_rules} by rules, {by_learned} by learned rules, {by_labeller} by the slow path"
         );
         let _ = writeln!(
             text,

@@ -118,7 +118,8 @@ impl Pipeline {
         }
     }
 
-    /// Appends the lines of `batch` to `out`, redacted. Allocates nothing for lines without a value once its buffers have grown.
+    /// Appends the lines of `batch` to `out`, redacted. Once its buffers have grown it allocates only for lines with a value, and for
+    /// those that the slow path is asked about.
     pub fn redact(&mut self, batch: &LogBatch, out: &mut LogBatch) {
         self.redact_and_tell(batch, out, |_, _| ());
     }
