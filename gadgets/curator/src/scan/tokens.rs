@@ -64,10 +64,10 @@ pub(super) fn crypt(text: &[u8], method: usize, found: &mut Found<'_>) {
             || matches!(byte, b'$' | b'.' | b'/' | b'=' | b',' | b'+' | b'-')
     };
     // One within another is not gone through again.
-    if text::before(text, start).is_some_and(part) {
+    if text::before(text, start).is_some_and(|byte| byte != b'=' && part(byte)) {
         return;
     }
-    let length = run(text, start, part);
+    let length = run(&text[..text.len().min(start + 192)], start, part);
     let value = &text[start..start + length];
     let parts = memchr::memchr_iter(b'$', value).count();
     if parts >= 3 && length >= 24 {
