@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
-use std::time::Instant;
 
 use gadget_curator::label::{LABELS, Reading};
 use gadget_curator::{Labeller, Scanner, Span};
@@ -105,17 +104,13 @@ impl Report {
         let mut by_sort: BTreeMap<&str, Three> = BTreeMap::new();
         let mut by_type: BTreeMap<&str, Three> = BTreeMap::new();
         let mut by_family: BTreeMap<&str, Three> = BTreeMap::new();
-        let (mut spent, mut bytes) = (0.0, 0);
         let plain_name = "untouched real lines".to_owned();
         let names = names.iter().chain(std::iter::repeat(&plain_name));
         for (i, (line, name)) in lines.iter().chain(&plain).zip(names).enumerate() {
             let text = line.text.as_bytes();
             let (mut rules, mut labelled) = (Vec::new(), Vec::new());
             scanner.scan(text, &mut rules);
-            let begun = Instant::now();
             labeller.label(text, &mut labelled);
-            spent += begun.elapsed().as_secs_f64();
-            bytes += text.len();
             let found = [ranges(&rules), ranges(&labelled)];
             let gold: Vec<_> = line.spans.iter().map(Place::range).collect();
             let ignore: Vec<_> = line.ignore.iter().map(Place::range).collect();
@@ -137,12 +132,6 @@ impl Report {
         self.totals(&by_sort);
         self.shares("type", by_type.iter().map(|(name, three)| (*name, three)));
         self.shares("family", by_family.iter().map(|(name, three)| (name.trim(), three)));
-        let count = lines.len() + plain.len();
-        self.line(format_args!(
-            "The labeller took {:.0} µs a line of {} bytes on the machine of this run.\n",
-            spent * 1e6 / count as f64,
-            bytes / count
-        ));
         Ok(())
     }
 
