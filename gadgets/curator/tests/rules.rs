@@ -137,7 +137,7 @@ const LEAVE: &[&str] = &[
 fn hidden(line: &str) -> (String, Vec<std::ops::Range<usize>>) {
     let (mut plain, mut ranges, mut rest) = (String::new(), Vec::new(), line);
     while let Some((before, after)) = rest.split_once("{{") {
-        let (value, after) = after.split_once("}}").unwrap();
+        let Some((value, after)) = after.split_once("}}") else { panic!("{line}") };
         plain.push_str(before);
         ranges.push(plain.len()..plain.len() + value.len());
         plain.push_str(value);

@@ -64,7 +64,7 @@ impl Style {
         let base = out.len();
         let mut done = 0;
         for span in spans {
-            let range = whole(line, span.range());
+            let range = number(line, whole(line, span.range()));
             if range.start < done || range.end > line.len() || range.is_empty() {
                 continue;
             }
@@ -106,7 +106,9 @@ impl Style {
             }
             Entity::ApiKey | Entity::Secret => {
                 let prefix = shown(value);
-                if value.is_ascii() && value.len() >= prefix + SHOWN + HIDDEN {
+                // An escape is not cut in half.
+                let escapes = memchr::memchr2(b'\\', b'%', value).is_some();
+                if value.is_ascii() && !escapes && value.len() >= prefix + SHOWN + HIDDEN {
                     out.extend_from_slice(&value[..prefix]);
                     out.extend_from_slice(b"...");
                     return out.extend_from_slice(&value[value.len() - SHOWN..]);
@@ -210,6 +212,18 @@ fn whole(line: &[u8], mut range: Range<usize>) -> Range<usize> {
     range
 }
 
+/// The range, grown to the whole number if it is within a bare one of JSON: its sign, its fraction, its exponent.
+fn number(line: &[u8], range: Range<usize>) -> Range<usize> {
+    let of = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    if !line[range.clone()].iter().all(of) {
+        return range;
+    }
+    let before = line[..range.start].iter().rev().take(32).take_while(|byte| of(byte)).count();
+    let after = line[range.end..].iter().take(32).take_while(|byte| of(byte)).count();
+    let grown = range.start - before..range.end + after;
+    if bare(line, &grown).is_empty() { range } else { grown }
+}
+
 /// The quotes that a bare value of JSON needs around what replaces it: it stands between `:`, `,` or `[` and `,`, `}` or `]`, and is
 /// the value of a quoted key or an element beside others. Empty if it needs none.
 fn bare(line: &[u8], range: &Range<usize>) -> &'static [u8] {
@@ -218,20 +232,31 @@ fn bare(line: &[u8], range: &Range<usize>) -> &'static [u8] {
     if !matches!(after, Some(b',' | b'}' | b']')) {
         return b"";
     }
-    match before {
-        [.., b'\\', b'"', b':'] => b"\\\"",
-        [.., b'"', b':'] => b"\"",
-        [.., b'[' | b','] if line.trim_ascii_start().first() == Some(&b'{') => {
-            // An element: only where it is a number, for a text has quotes of its own.
-            let number = |byte: &u8| {
-                byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
-            };
-            let in_a_string =
-                line[..range.start].iter().filter(|byte| **byte == b'"').count() % 2 == 1;
-            if line[range.clone()].iter().all(number) && !in_a_string { b"\"" } else { b"" }
-        }
-        _ => b"",
+    // What is before the colon of a key, blanks aside.
+    if let [key @ .., b':'] = before {
+        return match key.trim_ascii_end() {
+            [.., b'\\', b'"'] => b"\\\"",
+            [.., b'"'] => b"\"",
+            _ => b"",
+        };
     }
+    // An element: only where it is a number, for a text has quotes of its own.
+    let of = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let element = matches!(before, [.., b'[' | b','])
+        && matches!(line.trim_ascii_start().first(), Some(b'{' | b'['))
+        && line[range.clone()].iter().all(of)
+        && !in_a_string(&line[..range.start]);
+    if element { b"\"" } else { b"" }
+}
+
+/// True if a string of JSON that began in `line` goes on beyond it.
+fn in_a_string(line: &[u8]) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in line {
+        inside ^= *byte == b'"' && !escaped;
+        escaped = inside && *byte == b'\\' && !escaped;
+    }
+    inside
 }
 
 #[cfg(test)]

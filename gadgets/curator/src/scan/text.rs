@@ -116,7 +116,13 @@ impl Ends {
         if !known.contains(&gap.at) {
             let rest = &text[gap.at..text.len().min(gap.at + VALUE)];
             let length = match gap.quote {
-                Some(quote) => quoted(rest, quote, gap.escaped),
+                Some(quote) => match quoted(rest, quote, gap.escaped) {
+                    // A quote that is never closed is none, for it would hide the rest of what it is in.
+                    end if quote != b'"' && rest.get(end) != Some(&quote) && !gap.escaped => {
+                        rest.iter().position(ends).unwrap_or(rest.len())
+                    }
+                    end => end,
+                },
                 None => rest.iter().position(ends).unwrap_or(rest.len()),
             };
             *known = gap.at..gap.at + length.min(rest.len());

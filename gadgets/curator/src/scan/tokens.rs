@@ -96,6 +96,12 @@ fn pem(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     let window = &text[word.start..text.len().min(word.start + 64)];
     let Some(key) = memchr::memmem::find(window, b"PRIVATE KEY") else { return };
     let rest = &text[word.start..text.len().min(word.start + (16 << 10))];
+    // A key has no quote in it: in JSON it ends with its string.
+    let rest = &rest[..memchr::memchr(b'"', rest).unwrap_or(rest.len())];
+    let rest = rest.strip_suffix(b"\\").unwrap_or(rest);
+    if rest.len() <= key {
+        return;
+    }
     let end = match memchr::memmem::find(&rest[key..], b"-----END") {
         Some(at) => {
             let from = key + at + 8;

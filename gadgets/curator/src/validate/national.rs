@@ -145,7 +145,8 @@ mod tests {
     /// Numbers that are printed as examples, and that every change of a digit breaks.
     #[test]
     fn one_wrong_digit_is_seen() {
-        let cases: [(fn(&[u8]) -> bool, &str); 10] = [
+        type Check = fn(&[u8]) -> bool;
+        let cases: [(Check, &str); 10] = [
             (cpf, "11144477735"),
             (cnpj, "11222333000181"),
             (ean13, "7569217076985"),
