@@ -53,7 +53,7 @@ pub(super) fn gap(text: &[u8], from: usize) -> Gap {
             }
             b'>' if gap.sign && text[at - 1] == b'=' => {}
             // `<password>x</password>`.
-            b'>' if at == from => gap.sign = true,
+            b'>' if at == from && opens(text, at) => gap.sign = true,
             b'-' if gap.blank && text.get(at + 1) == Some(&b'>') => {
                 gap.sign = true;
                 at += 1;
@@ -94,6 +94,12 @@ pub(super) fn gap_after(text: &[u8], start: usize, end: usize) -> Gap {
     };
     let attributes = text.get(end) == Some(&b' ');
     attributes.then(element).flatten().unwrap_or_else(|| gap(text, end))
+}
+
+/// True if the tag that ends at `at` is an opening one.
+fn opens(text: &[u8], at: usize) -> bool {
+    let left = &text[at.saturating_sub(32)..at];
+    left.iter().rfind(|byte| matches!(byte, b'<' | b'/')) == Some(&b'<')
 }
 
 /// No value is longer.
