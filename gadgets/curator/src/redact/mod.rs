@@ -1,5 +1,7 @@
 //! What stands in place of a value.
 
+mod json;
+
 use std::fmt;
 use std::ops::Range;
 
@@ -53,8 +55,26 @@ impl Style {
     /// Adds `line` to `out` with each of `spans` replaced, and says what stands where in `replaced`.
     ///
     /// `spans` are in order and do not overlap, as the [`Scanner`](crate::Scanner) gives them; others are left out. JSON stays JSON, and
-    /// logfmt logfmt: a bare number becomes a string, an escape is never cut in half, and no blank, quote or line break is brought in.
+    /// logfmt logfmt: a bare number becomes a string, an escape is never cut in half, and no blank, quote or line break is brought in. Where a value overlaps the
+    /// signs of JSON, each text and number that it touches is replaced as a whole.
     pub fn redact(
+        &self,
+        line: &[u8],
+        spans: &[Span],
+        out: &mut Vec<u8>,
+        replaced: &mut Vec<Replaced>,
+    ) {
+        let (base, first) = (out.len(), replaced.len());
+        self.put_all(line, spans, out, replaced);
+        if replaced.len() > first && json::is_json(line) && !json::is_json(&out[base..]) {
+            out.truncate(base);
+            replaced.truncate(first);
+            self.put_whole(line, spans, out, replaced);
+        }
+    }
+
+    /// Replaces just the values.
+    fn put_all(
         &self,
         line: &[u8],
         spans: &[Span],
@@ -84,14 +104,47 @@ impl Style {
         out.extend_from_slice(&line[done..]);
     }
 
-    fn put(&self, value: &[u8], entity: Entity, out: &mut Vec<u8>) {
+    /// Replaces every text, word and number of JSON that has a part of a value.
+    fn put_whole(
+        &self,
+        line: &[u8],
+        spans: &[Span],
+        out: &mut Vec<u8>,
+        replaced: &mut Vec<Replaced>,
+    ) {
+        let base = out.len();
+        let mut done = 0;
+        for (scalar, span) in json::touched(line, spans) {
+            let quote: &[u8] = if scalar.bare { b"\"" } else { b"" };
+            out.extend_from_slice(&line[done..scalar.range.start]);
+            let from = (out.len() - base) as u32;
+            out.extend_from_slice(quote);
+            self.put_label(&line[scalar.range.clone()], span.entity, out);
+            out.extend_from_slice(quote);
+            done = scalar.range.end;
+            replaced.push(Replaced {
+                from: scalar.range.start as u32..scalar.range.end as u32,
+                to: from..(out.len() - base) as u32,
+                entity: span.entity,
+            });
+        }
+        out.extend_from_slice(&line[done..]);
+    }
+
+    fn put_label(&self, value: &[u8], entity: Entity, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"[");
+        out.extend_from_slice(entity.label().as_bytes());
+        out.extend_from_slice(b"_REDACTED");
         if let Some(key) = &self.key {
-            let hash = self::hash(key.clone(), value, entity);
-            out.extend_from_slice(b"[");
-            out.extend_from_slice(entity.label().as_bytes());
-            out.extend_from_slice(b"_REDACTED:");
-            out.extend_from_slice(&hash);
-            return out.push(b']');
+            out.push(b':');
+            out.extend_from_slice(&hash(key.clone(), value, entity));
+        }
+        out.push(b']');
+    }
+
+    fn put(&self, value: &[u8], entity: Entity, out: &mut Vec<u8>) {
+        if self.key.is_some() {
+            return self.put_label(value, entity, out);
         }
         match entity {
             Entity::Email => {
@@ -116,9 +169,7 @@ impl Style {
             }
             _ => {}
         }
-        out.extend_from_slice(b"[");
-        out.extend_from_slice(entity.label().as_bytes());
-        out.extend_from_slice(b"_REDACTED]");
+        self.put_label(value, entity, out);
     }
 }
 

@@ -61,6 +61,26 @@ fn json_stays_json() {
 }
 
 #[test]
+fn a_value_that_overlaps_the_signs_of_json_takes_whole_texts_with_it() {
+    let line = br#"{"a":"one \"two","b":["three",4],"c":5}"#;
+    let at =
+        |start, end| Span { start, end, entity: Entity::Address, by: Finder::Labeller, score: 255 };
+    for span in [at(6, 20), at(8, 30), at(9, 36), at(1, 39), at(30, 39)] {
+        let (mut out, mut replaced) = (Vec::new(), Vec::new());
+        Style::new().redact(line, &[span], &mut out, &mut replaced);
+        let text = String::from_utf8_lossy(&out);
+        assert!(json::is_json(&out), "{span:?}: {text}");
+        assert!(text.contains("[ADDRESS_REDACTED]"), "{text}");
+        let (mut from, mut to) = (0, 0);
+        for one in &replaced {
+            assert_eq!(line[from..one.from.start as usize], out[to..one.to.start as usize]);
+            (from, to) = (one.from.end as usize, one.to.end as usize);
+        }
+        assert_eq!(line[from..], out[to..]);
+    }
+}
+
+#[test]
 fn equal_values_have_equal_hashes_and_others_have_others() {
     let style = Style::keyed(b"a key of the operator");
     let of = |line: &str| String::from_utf8(redacted(&style, line.as_bytes()).0).unwrap();
