@@ -14,7 +14,7 @@ use crate::run;
 use crate::workspace::{Workspace, program_exists};
 
 /// Tests of features whose dependencies are heavy: built after everything else, so that nobody waits for them who need not.
-const HEAVY: &[(&str, &str)] = &[("gadget-filter", "wasm")];
+const HEAVY: &[(&str, &str)] = &[("gadget-filter", "wasm"), ("gadget-archivist", "otlp")];
 
 /// Runs them all, also when some fail, and ends with one line of counts.
 pub(crate) fn run(workspace: &Workspace, install: bool) -> Result<()> {

@@ -36,6 +36,11 @@ pub(crate) struct Asked {
     #[arg(long, value_name = "DIR", default_value = "incidents")]
     pub(crate) out: PathBuf,
 
+    /// Also send incidents to this receiver of OTLP over HTTP, as log records: http://127.0.0.1:4318
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
+
     /// MB that are kept at most, of all services
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) memory: u64,

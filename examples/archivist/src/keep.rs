@@ -14,6 +14,8 @@ pub(crate) struct Keep {
     archive: Archive,
     sink: FileSink,
     budget: Budget,
+    #[cfg(feature = "otlp")]
+    otlp: Option<gadget_archivist::flush::OtlpSink>,
 }
 
 impl Keep {
@@ -34,7 +36,17 @@ impl Keep {
         };
         let a_day = BudgetSettings { bytes: mega(asked.per_day), ..BudgetSettings::default() };
         let budget = Budget::open(asked.keep.join("budget"), a_day);
-        Ok((Self { archive, sink: FileSink::new(&asked.out), budget }, left))
+        let keep = Self {
+            archive,
+            sink: FileSink::new(&asked.out),
+            budget,
+            #[cfg(feature = "otlp")]
+            otlp: asked
+                .otlp
+                .as_ref()
+                .map(|endpoint| gadget_archivist::flush::OtlpSink::new(endpoint, Vec::new())),
+        };
+        Ok((keep, left))
     }
 
     /// What an earlier life has kept is known, and no news.
@@ -75,6 +87,11 @@ impl Keep {
         let summary =
             flush(&self.archive, request, watch, &mut self.sink).context("cannot write it")?;
         self.budget.spend(summary.bytes).context("cannot remember what was written today")?;
+        // The file is there by now, whatever becomes of the rest.
+        #[cfg(feature = "otlp")]
+        if let Some(sink) = &mut self.otlp {
+            flush(&self.archive, request, watch, sink).context("written, but not sent")?;
+        }
         let file = self.sink.last().map(|path| path.display().to_string()).unwrap_or_default();
         Ok(format!("{} lines of {} services in {file}", summary.lines, summary.services.len()))
     }

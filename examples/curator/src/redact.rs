@@ -13,7 +13,7 @@ use gadget_core::{Clock as _, LogBatch, LogInput, LogRead, LogSources, RuleState
 use gadget_curator::label::TriageSettings;
 use gadget_curator::learn::RuleBook;
 use gadget_curator::{Entity, Labeller, Pipeline, PipelineSettings, RuleReports, Scanner, Style};
-use gadget_signals::logs::{LineReader, Tail};
+use gadget_signals::logs::{LineReader, Refine, RefineSettings, Tail};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -98,7 +98,9 @@ fn input(asked: &Asked, sources: &LogSources) -> anyhow::Result<Box<dyn LogInput
     if let Some(path) = &asked.checkpoint {
         builder = builder.checkpoint(path);
     }
-    Ok(Box::new(builder.build().context("cannot follow the files")?))
+    // Out of what container runtimes make of lines, and with keys over several lines in one piece.
+    let tail = builder.build().context("cannot follow the files")?;
+    Ok(Box::new(Refine::new(tail, sources.clone(), RefineSettings::default())))
 }
 
 /// The loop; lines that were lost.

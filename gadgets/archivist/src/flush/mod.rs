@@ -3,6 +3,8 @@
 mod budget;
 mod file;
 mod json;
+#[cfg(feature = "otlp")]
+mod otlp;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,8 @@ use crate::trigger::LogWatch;
 
 pub use budget::{Budget, BudgetError, BudgetSettings, Spent};
 pub use file::FileSink;
+#[cfg(feature = "otlp")]
+pub use otlp::OtlpSink;
 
 /// So many templates come first...
 const FIRST: usize = 64;
@@ -74,6 +78,19 @@ pub trait Sink {
     /// # Errors
     /// As [`begin`](Self::begin).
     fn end(&mut self) -> io::Result<()>;
+}
+
+/// A function of the embedder's, called with each line.
+impl<F: FnMut(&Entry<'_>, Option<f64>) -> io::Result<()>> Sink for F {
+    fn begin(&mut self, _: &Summary) -> io::Result<()> {
+        Ok(())
+    }
+    fn line(&mut self, entry: &Entry<'_>, novelty: Option<f64>) -> io::Result<()> {
+        self(entry, novelty)
+    }
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Sends what was logged in the time of `request`, and says what that was. Everything is sent; what is new comes first.

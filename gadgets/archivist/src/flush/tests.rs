@@ -82,6 +82,20 @@ fn what_is_new_comes_first_and_everything_comes_once() {
 }
 
 #[test]
+fn an_embedder_s_function_is_a_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, watch) = scene(folder.path());
+    let (mut first, mut lines) = (None, 0);
+    let mut sink = |entry: &Entry<'_>, novelty: Option<f64>| {
+        first.get_or_insert((entry.service.to_owned(), novelty.is_some()));
+        lines += 1;
+        Ok(())
+    };
+    flush(&archive, &request(40_000, 50_000), &watch, &mut sink).unwrap();
+    assert_eq!((first, lines), (Some(("db".to_owned(), true)), 201));
+}
+
+#[test]
 fn lines_of_an_earlier_process_are_known_by_their_shape() {
     let folder = tempfile::tempdir().unwrap();
     drop(scene(folder.path()));
