@@ -39,7 +39,7 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
         }
         Key::Secret => {
             let told = gap.sign || gap.quote.is_some();
-            if !told && !gap.blank {
+            if !told && !gap.blank || is_of_a_place(text, word.start) {
                 return;
             }
             let mut value = found.value(&gap);
@@ -105,6 +105,15 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
     }
 }
 
+/// `pageToken`, `next_token`: how far a list was read.
+fn is_of_a_place(text: &[u8], start: usize) -> bool {
+    let left = &text[start.saturating_sub(16)..start];
+    let left = left.strip_suffix(b"_").or_else(|| left.strip_suffix(b"-")).unwrap_or(left);
+    [&b"page"[..], b"next", b"continuation", b"cursor", b"sync", b"resume"].iter().any(|word| {
+        left.len() >= word.len() && left[left.len() - word.len()..].eq_ignore_ascii_case(word)
+    })
+}
+
 /// `name=value; name=value`: the values that are random, of the first eight.
 fn cookies(text: &[u8], from: usize, found: &mut Found<'_>) {
     let mut at = from;
@@ -149,7 +158,12 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
             &[b"is", b"was", b"set to", b"changed to", b"reset to", b"to", b"ist", b"es", b"est"],
         );
     }
-    let value = found.value(&gap);
+    let mut value = found.value(&gap);
+    // `password changed: hunter2`.
+    if !told && text[value.clone()].ends_with(b":") {
+        gap.at = text::gap(text, value.end).at;
+        value = found.value(&gap);
+    }
     let bytes = &text[value.clone()];
     let enough = match (told || option, gap.sign) {
         (true, _) => bytes.len() >= 3,
@@ -349,10 +363,20 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         b"...",
         b"publickey",
         b"plaintext",
+        b"too",
+        b"must",
+        b"cannot",
+        b"mismatch",
+        b"rejected",
+        b"updated",
+        b"reset",
     ];
     let value = value.trim_ascii();
     let fill = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#');
-    value.iter().take(64).all(fill)
+    // `XXXX-XXXX-XXXX-9911`: all but the last four.
+    let masked = value.len() >= 12 && value[..value.len() - 4].iter().all(fill);
+    masked
+        || value.iter().take(64).all(fill)
         || value.starts_with(b"${")
         || value.starts_with(b"$(")
         || value.starts_with(b"{{")
@@ -370,7 +394,7 @@ pub(super) fn is_random(value: &[u8]) -> bool {
             b'a'..=b'z' | b'A'..=b'Z' => letters += 1,
             b'-' | b'_' | b'.' | b'/' | b'+' | b'~' | b'%' => {}
             b'=' if nth + 3 > value.len() => {}
-            b':' if colons == 0 => colons = 1,
+            b':' if colons == 0 && value.len() >= 20 => colons = 1,
             _ => return false,
         }
     }

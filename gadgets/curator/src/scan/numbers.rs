@@ -375,7 +375,10 @@ fn entity_of(
     if let Some(entity) = strong(groups, digits, seps) {
         return Some(entity);
     }
-    // Telephone numbers.
+    // Telephone numbers. None of another country begins with a zero; a time zone does.
+    if chain.plus && digits[0] == b'0' {
+        return None;
+    }
     let nanp = |ten: &[u8]| ten.len() == 10 && ten[0] >= b'2' && ten[3] >= b'2';
     // `122.0.6261.64`: a version.
     let version = seps == DOT && groups.contains(&1);
@@ -448,6 +451,10 @@ pub(super) fn context(text: &[u8], at: usize) -> (Context, u8) {
         left -= 1;
         context == Context::Nothing && left > 0
     });
+    // `ip-10-0-0-1`: the name of a host.
+    if text[..at].ends_with(b"ip-") {
+        return (Context::Other, 0);
+    }
     // `#123`: a number of something.
     if text::before(text, at) == Some(b'#') && (context == Context::Nothing || far > 0) {
         context = Context::Other;
@@ -475,11 +482,11 @@ fn sense(word: &[u8]) -> Context {
         b"iban" | b"konto" | b"kontonummer" | b"bic" | b"ibans" | b"sepa" => Context::Iban,
         b"phone" | b"tel" | b"telephone" | b"mobile" | b"cell" | b"cellphone" | b"fax" | b"call" | b"called" | b"caller" | b"calling" | b"callback" | b"sms" | b"whatsapp" | b"msisdn" | b"dial"
         | b"dialed" | b"dialled" | b"dialing" | b"ring" | b"telefon" | b"telefonnummer" | b"handy" | b"handynummer" | b"mobil" | b"mobilnummer" | b"telefono" | b"movil" | b"vil" | b"celular" | b"portable" | b"phonenumber" | b"phoneno"
-        | b"mobilenumber" | b"mobileno" | b"text" | b"texted" | b"hotline" | b"contact" | b"telefone" | b"rufnummer" | b"telefoon" | b"puhelin" | b"reached" | b"reach" | b"phones" | b"ph" | b"voicemail" | b"signal" | b"viber" | b"telegram" | b"landline" | b"recipient"
+        | b"mobilenumber" | b"mobileno" | b"texted" | b"hotline" | b"contact" | b"telefone" | b"rufnummer" | b"telefoon" | b"puhelin" | b"reached" | b"reach" | b"phones" | b"ph" | b"voicemail" | b"signal" | b"viber" | b"telegram" | b"landline" | b"recipient"
         | b"userphone" | b"homephone" | b"workphone" | b"cellular" | b"tlf" | b"lphone" | b"anruf" | b"anrufen" | b"appel" | b"llamada" | b"ligar" | b"ligue" | b"cel" | b"gsm" => Context::Phone,
         b"passport" | b"nhs" | b"dni" | b"nie" | b"nif" | b"cpf" | b"cnpj" | b"aadhaar" | b"aadhar" | b"sin" | b"bsn" | b"pesel" | b"personnummer" | b"steuerid" | b"steuer" | b"nino" | b"tfn" | b"nir" | b"insee"
         | b"nationalid" | b"national" | b"cpr" | b"oib" | b"cnp" | b"egn" | b"avs" | b"ahv" | b"medicare" | b"curp" | b"burgerservicenummer" | b"rijksregisternummer" | b"insurance" | b"identity" | b"steueridentifikationsnummer" | b"citizen" => Context::National,
-        b"invoice" | b"invoices" | b"order" | b"orders" | b"ticket" | b"tickets" | b"batch" | b"ref" | b"reference" | b"version" | b"build" | b"id" | b"ids" | b"uid" | b"pid" | b"tid" | b"gid" | b"uuid" | b"guid"
+        b"contract" | b"article" | b"fault" | b"alarm" | b"change" | b"pr" | b"room" | b"clause" | b"http" | b"https" | b"report" | b"rsp" | b"invoice" | b"invoices" | b"order" | b"orders" | b"ticket" | b"tickets" | b"batch" | b"ref" | b"reference" | b"version" | b"build" | b"id" | b"ids" | b"uid" | b"pid" | b"tid" | b"gid" | b"uuid" | b"guid"
         | b"case" | b"code" | b"codes" | b"error" | b"errno" | b"serial" | b"sku" | b"isbn" | b"issn" | b"tracking" | b"shipment" | b"parcel" | b"transaction" | b"txn" | b"tx" | b"trace" | b"span" | b"session"
         | b"sessionid" | b"block" | b"blk" | b"job" | b"task" | b"rev" | b"revision" | b"size" | b"bytes" | b"offset" | b"len" | b"length" | b"time" | b"ts" | b"timestamp" | b"port" | b"rows" | b"ms" | b"commit" | b"hash" | b"checksum"
         | b"part" | b"item" | b"product" | b"seq" | b"sequence" | b"zxid" | b"epoch" | b"lsn" | b"inode" | b"device" | b"addr" | b"package" | b"release" | b"model" | b"asset" | b"lot" | b"docket" | b"request" | b"requestid"

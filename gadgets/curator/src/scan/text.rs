@@ -65,6 +65,8 @@ pub(super) fn gap(text: &[u8], from: usize) -> Gap {
             }
             b'\\' => gap.escaped = true,
             b'[' | b'(' if gap.sign && gap.quote.is_none() => {}
+            // As Rust prints what may be absent.
+            b'S' if gap.sign && text[at..].starts_with(b"Some(") => at += 4,
             b'%' if text[at..].starts_with(b"%3D") || text[at..].starts_with(b"%3d") => {
                 gap.sign = true;
                 at += 2;

@@ -106,7 +106,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "client_secret", "clientsecret", "client-secret", "app_secret", "appsecret", "hmac", "salt", "nonce_secret", "cookie", "set-cookie", "jeton",
         "password_hash", "passwordhash", "recovery_code", "backup_code", "seed_phrase", "api_secret", "apisecret", "subscription-key", "ocp-apim",
     ]),
-    (Sense::Key(Key::Authorization), &["bearer", "basic", "authorization", "proxy-authorization", "digest"]),
+    (Sense::Key(Key::Authorization), &["bearer", "basic", "authorization", "proxy-authorization"]),
     (Sense::Key(Key::Connection), &["connection_string", "connectionstring", "connection-string", "connection string", "conn_str", "connstr", "connstring", "dsn", "data source"]),
     (Sense::Key(Key::Ssn), &["ssn", "social security", "social_security", "social-security", "socialsecurity", "social", "itin", "sozialversicherungsnummer", "soc sec"]),
     (Sense::Key(Key::NationalId), &[
@@ -152,10 +152,10 @@ const WORDS: &[(Sense, &[&str])] = &[
         "visitor", "donor", "signatory", "spouse", "account holder", "approver", "reviewer", "technician", "kunde", "kundin", "kunden",
         "patientin", "empfänger", "absender", "kontoinhaber", "benutzer", "nutzer", "ansprechpartner", "cliente", "usuario", "usuário", "utilisateur",
         "paciente", "titular", "beneficiario", "destinatario", "destinataire", "expéditeur", "bénéficiaire", "titulaire", "mitarbeiter", "mitarbeiterin", "empleado", "paziente",
-        "klant", "person", "attn", "c/o", "z.hd.", "manager", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name",
+        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name",
     ]),
     (Sense::Person(Phrase::Doer), &[
-        "started by", "approved by", "signed by", "requested by", "created by", "opened by", "closed by", "submitted by", "sent by",
+        "started by", "approved by", "signed by", "signed for by", "returned to", "talked with", "background check on", "report for", "result for", "ask for", "request by", "edited by", "contact of", "contact for", "note by", "won with", "printed for", "card of", "text from", "referral from", "home of", "mailed to", "requested by", "created by", "opened by", "closed by", "submitted by", "sent by",
         "uploaded by", "changed by", "updated by", "modified by", "deleted by", "reported by", "initiated by", "authorized by",
         "authorised by", "reviewed by", "assigned to", "paid by", "ordered by", "booked by", "made by", "cancelled by", "canceled by",
         "performed by", "registered by", "confirmed by", "prescribed by", "on behalf of", "behalf of", "transfer for", "transfer to",
