@@ -106,7 +106,7 @@ fn measure(name: &str, lines: &[Line]) -> Result<()> {
             source: ids[service.as_str()],
             at: begin + Duration::from_nanos(nth * 1_000_000_000 / RATE),
             written: None,
-            severity: Some(if place % 20 == 0 { Severity::Warn } else { Severity::Info }),
+            severity: Some(if place.is_multiple_of(20) { Severity::Warn } else { Severity::Info }),
             flags: LogFlags::default(),
         };
         batch.push(meta, &text);

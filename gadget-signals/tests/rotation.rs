@@ -25,6 +25,8 @@ use gadget_signals::logs::Tail;
 /// Set for the reader: where everything is.
 const FOLDER: &str = "GADGET_ROTATION_FOLDER";
 const LOGS: [&str; 4] = ["numbers", "dates", "plain", "link"];
+/// The reader is killed so often at least.
+const KILLS: u64 = 12;
 /// Rotated files that stay though they were read.
 const KEPT: usize = 3;
 
@@ -33,7 +35,7 @@ fn no_line_is_lost_or_repeated_over_rotations_of_every_kind_with_kills_in_betwee
     if let Ok(folder) = std::env::var(FOLDER) {
         read(Path::new(&folder));
     }
-    let rotations = std::env::var("GADGET_ROTATIONS").map_or(150, |it| it.parse().unwrap());
+    let least = std::env::var("GADGET_ROTATIONS").map_or(150, |it| it.parse().unwrap());
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let began = Instant::now();
     let (over, done, kills) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
@@ -47,7 +49,8 @@ fn no_line_is_lost_or_repeated_over_rotations_of_every_kind_with_kills_in_betwee
             thread::sleep(Duration::from_millis(1));
         }
         let mut counts = [0_u32; Kind::ALL.len()];
-        for _ in 0..rotations {
+        // Where nobody else is busy, rotations are over before a reader has been killed a few times.
+        while counts.iter().sum::<u32>() < least || kills.load(Ordering::Relaxed) < KILLS {
             let kind = writer.step();
             counts[kind as usize] += 1;
         }
@@ -67,14 +70,14 @@ fn no_line_is_lost_or_repeated_over_rotations_of_every_kind_with_kills_in_betwee
     for (log, next) in logs.iter().zip(next) {
         assert_eq!(log.next, next, "{}", log.name);
     }
-    let kills = kills.into_inner();
+    let (kills, rotations) = (kills.into_inner(), counts.iter().sum::<u32>());
     println!(
         "{rotations} rotations, {kills} kills, {} lines in {:?}: 0 lost, 0 repeated; {}",
         next.iter().sum::<u64>(),
         began.elapsed(),
         Kind::ALL.map(|it| format!("{it:?} {}", counts[it as usize])).join(", ")
     );
-    assert!(kills > 5 && (rotations < 100 || counts.iter().all(|&count| count > 0)));
+    assert!(rotations < 100 || counts.iter().all(|&count| count > 0));
 }
 
 struct Ends<'a>(&'a AtomicBool);
