@@ -96,8 +96,9 @@ impl Report {
             return Ok(());
         };
         self.line(
-            "Nothing was trained on it and none of its formats are in the generator, so every family is one that was left out. Families \
-             are derived from what surrounds the values.\n",
+            "The labeller was not trained on it. The rules were written and corrected with it at hand, so what they hide there is an upper \
+             bound; the generator below, of which the rules know nothing, is the better hint for other formats. Families are derived from \
+             what surrounds the values.\n",
         );
         let names = families(&lines, FAMILY);
         let (scanner, mut labeller) = (Scanner::new(), Labeller::shipped());
