@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use gadget_benches::{Limit, asked, median, print};
+use gadget_benches::{Hyperscan, Limit, asked, median, print};
 use gadget_core::thread_cpu;
 use gadget_curator::{Scanner, Span};
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
@@ -165,6 +165,61 @@ fn compare(name: &str, lines: &[Vec<u8>]) -> Result<()> {
     print(&format!("curator/{name}/over_set"), with_set / by_block, "x", least(2.5), &beside);
     let beside = format!("each in turn: {:.0} ns a line, {theirs_found} hits", per_line(in_turn));
     print(&format!("curator/{name}/over_each"), in_turn / by_block, "x", least(8.0), &beside);
+    beside_hyperscan(name, lines, &blocks, least(3.0))
+}
+
+/// All expressions in one database of it, and then those that match, as with the set; it alone only says where a value ends.
+fn beside_hyperscan(name: &str, lines: &[Vec<u8>], blocks: &[&[u8]], least: Limit) -> Result<()> {
+    let Some(all) = Hyperscan::of(EXPRESSIONS)? else {
+        println!("SKIPPED curator/{name}/over_hyperscan: libhyperscan5 is not installed");
+        return Ok(());
+    };
+    let regexes: Vec<Regex> =
+        EXPRESSIONS.iter().map(|it| Regex::new(it)).collect::<Result<_, _>>()?;
+    let scanner = Scanner::new();
+    let mut spans: Vec<Span> = Vec::new();
+    let [ours, values, by_line, by_block] = side_by_side([
+        &mut || {
+            for block in blocks {
+                spans.clear();
+                scanner.scan(black_box(block), &mut spans);
+            }
+        },
+        &mut || {
+            for line in lines {
+                let mut matched = 0u32;
+                all.ends(black_box(line), |nth| matched |= 1 << nth);
+                while matched != 0 {
+                    let nth = matched.trailing_zeros() as usize;
+                    black_box(regexes[nth].find_iter(line).count());
+                    matched &= matched - 1;
+                }
+            }
+        },
+        &mut || {
+            for line in lines {
+                all.ends(black_box(line), |nth| {
+                    black_box(nth);
+                });
+            }
+        },
+        &mut || {
+            for block in blocks {
+                all.ends(black_box(block), |nth| {
+                    black_box(nth);
+                });
+            }
+        },
+    ]);
+    let per_line = |spent: f64| spent / lines.len() as f64;
+    let beside = format!(
+        "hyperscan {}, then those that match: {:.0} ns a line; ends of values alone {:.0} ns by line, {:.0} ns by block",
+        all.version(),
+        per_line(values),
+        per_line(by_line),
+        per_line(by_block)
+    );
+    print(&format!("curator/{name}/over_hyperscan"), values / ours, "x", least, &beside);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 mod groups;
 mod herd;
+mod hyperscan;
 mod measure;
 mod number;
 mod program;
@@ -12,6 +13,7 @@ mod synthetic;
 
 pub use groups::OwnGroups;
 pub use herd::{Herd, run_first};
+pub use hyperscan::Hyperscan;
 pub use measure::{ThreadCpu, criterion};
 pub use number::{Limit, asked, median, print};
 pub use program::{Program, run_until_input_ends};

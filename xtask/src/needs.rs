@@ -94,6 +94,8 @@ const NEEDS: &[Need] = {
             Always,
             &["systemd-journal-remote"],
         ),
+        // What the Curator's bench opens while it runs.
+        need(Peers, Header("hs/hs.h"), Always, &["libhyperscan-dev"]),
         need(Peers, Program("protoc"), Always, &["protobuf-compiler"]),
         need(Peers, PythonEnvironment, Always, &["python3", "python3-venv"]),
         need(Fuzz, PythonEnvironment, Always, &["python3", "python3-venv"]),
