@@ -138,11 +138,13 @@ impl Hyperscan {
     /// What it calls itself.
     #[must_use]
     pub fn version(&self) -> String {
-        // SAFETY: the type is that of the header; the text is static.
-        match unsafe { self.library.get::<Version>(b"hs_version\0") } {
-            Ok(version) => unsafe { CStr::from_ptr(version()) }.to_string_lossy().into_owned(),
-            Err(_) => "of no version".into(),
-        }
+        // SAFETY: the type is that of the header.
+        let version = unsafe { self.library.get::<Version>(b"hs_version\0") };
+        version.map_or_else(
+            |_| "of no version".into(),
+            // SAFETY: it hands out a static text.
+            |version| unsafe { CStr::from_ptr(version()) }.to_string_lossy().into_owned(),
+        )
     }
 }
 
@@ -151,8 +153,10 @@ impl Drop for Hyperscan {
         for (name, what) in
             [(&b"hs_free_scratch\0"[..], self.scratch), (b"hs_free_database\0", self.database)]
         {
-            // SAFETY: both were handed out by the library, or are null, which it ignores.
-            if let Ok(free) = unsafe { self.library.get::<Free>(name) } {
+            // SAFETY: the type is that of the headers.
+            let free = unsafe { self.library.get::<Free>(name) };
+            if let Ok(free) = free {
+                // SAFETY: both were handed out by the library, or are null, which it ignores.
                 unsafe { free(what) };
             }
         }
