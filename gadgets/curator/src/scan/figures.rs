@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::numbers::{Context, context};
+use super::context::{Context, context};
 use super::{Found, text};
 use crate::entity::Entity;
 use crate::validate::is_card;

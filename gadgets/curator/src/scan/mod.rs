@@ -2,6 +2,7 @@
 //! meet something.
 
 mod clothes;
+mod context;
 mod dates;
 mod figures;
 mod given;
