@@ -102,7 +102,7 @@ impl LogFlags {
 /// Where lines come from. What names a service decides whose history a line is part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LogSource {
-    /// Who wrote them: a unit, a container's name, what the configuration says, or the file's stem.
+    /// Who wrote them: a unit, a container's name, what the configuration says, or the file's stem without a date.
     pub service: Arc<str>,
     /// Through what they came: a file's path, `journal`, `syslog`, `stdin`, `channel`.
     pub origin: Arc<str>,
@@ -110,19 +110,32 @@ pub struct LogSource {
     pub container: Option<Arc<str>>,
 }
 
-/// Stands for a source within one [`LogSources`].
+/// Stands for a source within one [`LogSources`]: the place it has there, and which of those that had the place one after the other.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct SourceId(pub u32);
+pub struct SourceId(u32);
 
 impl SourceId {
     /// All sources beyond those that have an id of their own.
     pub const OTHER: Self = Self(0);
+
+    /// Its place, below [`LogSources::MOST`]: what a table of things known of sources is indexed by. A place is given again once its
+    /// source is released, so the table holds the id as well, to see that.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        (self.0 & 0xffff) as usize
+    }
+
+    /// The next one to have this place.
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1 << 16))
+    }
 }
 
 /// The sources that are known, shared by all who read and keep lines. Bounded: those beyond the bound are one, [`SourceId::OTHER`].
+/// A source that was [released](Self::release) stays known until its place is needed.
 #[derive(Clone, Debug)]
 pub struct LogSources(Arc<RwLock<Known>>);
 
@@ -130,7 +143,17 @@ pub struct LogSources(Arc<RwLock<Known>>);
 struct Known {
     most: usize,
     ids: HashMap<Arc<LogSource>, SourceId>,
-    list: Vec<Arc<LogSource>>,
+    places: Vec<Place>,
+    /// How many were released so far.
+    releases: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    id: SourceId,
+    source: Arc<LogSource>,
+    /// The how manieth release it was; zero while it is in use.
+    released: u64,
 }
 
 impl Default for LogSources {
@@ -140,38 +163,79 @@ impl Default for LogSources {
 }
 
 impl LogSources {
+    /// More than this many have no ids.
+    pub const MOST: usize = 1 << 16;
+
     /// None but [`SourceId::OTHER`], and at most `most`.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        let other = LogSource { service: "other".into(), ..LogSource::default() };
-        let (ids, list) = (HashMap::new(), vec![Arc::new(other)]);
-        Self(Arc::new(RwLock::new(Known { most: most.max(1), ids, list })))
+        let source = Arc::new(LogSource { service: "other".into(), ..LogSource::default() });
+        let places = vec![Place { id: SourceId::OTHER, source, released: 0 }];
+        let most = most.clamp(1, Self::MOST);
+        Self(Arc::new(RwLock::new(Known { most, ids: HashMap::new(), places, releases: 0 })))
     }
 
-    /// The id of `source`, which it is given now if it has none.
+    /// The id of `source`, which it is given now if it has none; if it was released, it no longer is.
     #[must_use]
     pub fn id(&self, source: &LogSource) -> SourceId {
-        if let Some(&id) = self.0.read().ids.get(source) {
-            return id;
+        {
+            let known = self.0.read();
+            if let Some(&id) = known.ids.get(source)
+                && known.places[id.place()].released == 0
+            {
+                return id;
+            }
         }
         let mut known = self.0.write();
         if let Some(&id) = known.ids.get(source) {
+            known.places[id.place()].released = 0;
             return id;
         }
-        if known.list.len() >= known.most {
-            return SourceId::OTHER;
+        let Some(id) = known.vacant() else { return SourceId::OTHER };
+        let source = Arc::new(source.clone());
+        known.ids.insert(Arc::clone(&source), id);
+        let place = Place { id, source, released: 0 };
+        match known.places.get_mut(id.place()) {
+            Some(its) => *its = place,
+            None => known.places.push(place),
         }
-        let (id, source) = (SourceId(known.list.len() as u32), Arc::new(source.clone()));
-        known.list.push(Arc::clone(&source));
-        known.ids.insert(source, id);
         id
     }
 
-    /// What has this id; [`SourceId::OTHER`] for one that was never given.
+    /// Says that no more lines of it are to come: its file is gone, or its container. It is forgotten once its place is needed, the
+    /// first released first; lines of it that are still on their way are then of [`SourceId::OTHER`].
+    pub fn release(&self, id: SourceId) {
+        let mut known = self.0.write();
+        known.releases += 1;
+        let nth = known.releases;
+        if let Some(place) = known.places.get_mut(id.place())
+            && place.id == id
+            && id != SourceId::OTHER
+            && place.released == 0
+        {
+            place.released = nth;
+        }
+    }
+
+    /// What has this id; [`SourceId::OTHER`] for one that was never given, or is forgotten.
     #[must_use]
     pub fn get(&self, id: SourceId) -> Arc<LogSource> {
         let known = self.0.read();
-        Arc::clone(known.list.get(id.0 as usize).unwrap_or(&known.list[0]))
+        let place = known.places.get(id.place()).filter(|place| place.id == id);
+        Arc::clone(&place.unwrap_or(&known.places[0]).source)
+    }
+}
+
+impl Known {
+    /// An id for one more: a place that nobody had, or that of the one that was released first.
+    fn vacant(&mut self) -> Option<SourceId> {
+        if self.places.len() < self.most {
+            return Some(SourceId(self.places.len() as u32));
+        }
+        let released = self.places.iter().filter(|place| place.released > 0);
+        let first = released.min_by_key(|place| place.released)?;
+        self.ids.remove(&first.source);
+        Some(first.id.next())
     }
 }
 
@@ -374,6 +438,27 @@ mod tests {
         assert_eq!(sources.id(&source("cache")), SourceId::OTHER);
         assert_eq!(*sources.get(db).service, *"db");
         assert_eq!(*sources.get(SourceId(99)).service, *"other");
+    }
+
+    #[test]
+    fn the_place_of_a_source_that_was_released_is_given_again_once_it_is_needed() {
+        let sources = LogSources::new(3);
+        let source = |service: &str| LogSource { service: service.into(), ..LogSource::default() };
+        let (api, db) = (sources.id(&source("api")), sources.id(&source("db")));
+        sources.release(db);
+        sources.release(api);
+        sources.release(db);
+        sources.release(SourceId::OTHER);
+        assert_eq!(*sources.get(db).service, *"db", "known as long as its place is not needed");
+        let cache = sources.id(&source("cache"));
+        assert_eq!(cache.place(), db.place(), "the first to be released goes first");
+        assert_eq!(*sources.get(cache).service, *"cache");
+        assert_eq!(*sources.get(db).service, *"other", "an old id never means a new source");
+        assert_eq!(sources.id(&source("api")), api, "in use again");
+        assert_eq!(sources.id(&source("db")), SourceId::OTHER, "so there is no place");
+        sources.release(db);
+        assert_eq!(*sources.get(cache).service, *"cache", "the old id releases nothing");
+        assert_eq!(sources.id(&source("db")), SourceId::OTHER);
     }
 
     #[test]

@@ -10,14 +10,22 @@ const MOST: usize = 512;
 /// The longest name; a longer one is no name.
 const LONGEST: usize = 128;
 
-/// The ids of services by their names, looked up without allocation once known. Those beyond the bound, and what is no name, are the
-/// input itself.
+/// The ids of services by their names, looked up without allocation once known. Beyond the bound the one that was heard of longest ago
+/// makes room; what is no name is the input itself.
 pub(super) struct Services {
     sources: LogSources,
     origin: Arc<str>,
-    known: HashMap<Box<[u8]>, SourceId>,
+    known: HashMap<Box<[u8]>, Service>,
     rest: SourceId,
+    /// How many lines were asked for.
+    lines: u64,
     key: Vec<u8>,
+}
+
+struct Service {
+    id: SourceId,
+    /// The last of the lines that was its.
+    last: u64,
 }
 
 impl Services {
@@ -26,7 +34,7 @@ impl Services {
         let origin: Arc<str> = origin.into();
         let source = LogSource { service: origin.clone(), origin: origin.clone(), container: None };
         let rest = sources.id(&source);
-        Self { sources, origin, known: HashMap::new(), rest, key: Vec::new() }
+        Self { sources, origin, known: HashMap::new(), rest, lines: 0, key: Vec::new() }
     }
 
     /// The id of a service, and of the container that it is in.
@@ -37,21 +45,33 @@ impl Services {
             self.key.push(b'\n');
             self.key.extend_from_slice(container);
         }
-        if let Some(&id) = self.known.get(self.key.as_slice()) {
-            return id;
+        self.lines += 1;
+        if let Some(service) = self.known.get_mut(self.key.as_slice()) {
+            service.last = self.lines;
+            return service.id;
         }
         let name = |text: &[u8]| {
             let fits = (1..=LONGEST).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
             fits.then(|| String::from_utf8_lossy(text).into_owned())
         };
-        let (Some(service), true) = (name(service), self.known.len() < MOST) else {
-            return self.rest;
-        };
+        let Some(service) = name(service) else { return self.rest };
+        if self.known.len() >= MOST {
+            self.forget_one();
+        }
         let container = container.and_then(name).map(Arc::from);
         let source = LogSource { service: service.into(), origin: self.origin.clone(), container };
         let id = self.sources.id(&source);
-        self.known.insert(self.key.as_slice().into(), id);
+        self.known.insert(self.key.as_slice().into(), Service { id, last: self.lines });
         id
+    }
+
+    fn forget_one(&mut self) {
+        let oldest = self.known.iter().min_by_key(|(_, service)| service.last);
+        if let Some(name) = oldest.map(|(name, _)| name.clone())
+            && let Some(service) = self.known.remove(&name)
+        {
+            self.sources.release(service.id);
+        }
     }
 }
 
@@ -60,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_ids_and_too_many_of_them_are_one() {
+    fn names_have_ids_and_of_too_many_the_silent_ones_make_room() {
         let sources = LogSources::default();
         let mut services = Services::new(sources.clone(), "syslog");
         let sshd = services.id(b"sshd", None);
@@ -69,9 +89,12 @@ mod tests {
         for odd in [b"".as_slice(), b"a b", b"\xff", &[b'x'; LONGEST + 1]] {
             assert_eq!(&*sources.get(services.id(odd, None)).service, "syslog");
         }
-        let ids: Vec<_> =
-            (0..2 * MOST).map(|n| services.id(n.to_string().as_bytes(), None)).collect();
-        assert_eq!(ids.iter().filter(|&&id| id == services.rest).count(), MOST + 2);
-        assert_eq!(services.id(b"sshd", None), sshd);
+        for n in 0..2 * MOST {
+            let name = n.to_string();
+            let id = services.id(name.as_bytes(), None);
+            assert_eq!(*sources.get(id).service, *name);
+            assert_eq!(services.id(b"sshd", None), sshd, "heard of all the time");
+        }
+        assert_eq!(services.known.len(), MOST);
     }
 }

@@ -79,7 +79,7 @@ pub struct Refine<I> {
     sources: LogSources,
     settings: Arc<RefineSettings>,
     special: HashMap<Arc<str>, Arc<RefineSettings>>,
-    /// By their ids.
+    /// By their places.
     known: Vec<Option<Box<Source>>>,
     /// The sources that hold something back.
     open: Vec<SourceId>,
@@ -93,6 +93,8 @@ pub struct Refine<I> {
 
 /// What is known of one source of the inner input.
 struct Source {
+    /// As whose its lines came in.
+    from: SourceId,
     /// As whose its lines are given out.
     id: SourceId,
     settings: Arc<RefineSettings>,
@@ -165,16 +167,39 @@ impl<I> Refine<I> {
         }
         let decoder = Decoder::new(of.encoding);
         let streams = Default::default();
-        Source { id, settings: of, container, decoder, meta, fed: now, streams, listed: false }
+        let listed = false;
+        Source {
+            from: source,
+            id,
+            settings: of,
+            container,
+            decoder,
+            meta,
+            fed: now,
+            streams,
+            listed,
+        }
+    }
+
+    /// Gives out what is held of a source that was forgotten, whose place another one has now.
+    fn retire(&mut self, place: usize, now: Instant, out: &mut LogBatch) {
+        let Some(mut source) = self.known[place].take() else { return };
+        source.give(true, now, &mut self.decoded, &mut self.cleaned, out);
+        self.open.retain(|id| *id != source.from);
+        let shared = self.known.iter().flatten().any(|other| other.id == source.id);
+        if source.id != source.from && !shared {
+            self.sources.release(source.id);
+        }
     }
 
     /// One line of the inner input.
     fn take(&mut self, meta: LogMeta, text: &[u8], now: Instant, out: &mut LogBatch) {
-        let (from, at) = (meta.source, meta.source.0 as usize);
+        let (from, at) = (meta.source, meta.source.place());
         if self.known.len() <= at {
             self.known.resize_with(at + 1, || None);
         }
-        if self.known[at].is_none() {
+        if self.known[at].as_ref().is_none_or(|known| known.from != from) {
+            self.retire(at, now, out);
             self.known[at] = Some(Box::new(self.learn(from, meta, now)));
         }
         let Some(source) = &mut self.known[at] else { return };
@@ -213,7 +238,7 @@ impl<I> Refine<I> {
         let mut held = 0;
         let (known, decoded, cleaned) = (&mut self.known, &mut self.decoded, &mut self.cleaned);
         self.open.retain(|id| {
-            let Some(Some(source)) = known.get_mut(id.0 as usize) else { return false };
+            let Some(Some(source)) = known.get_mut(id.place()) else { return false };
             source.give(everything, now, decoded, cleaned, out);
             let left = source.held();
             source.listed = left > 0;
@@ -227,7 +252,7 @@ impl<I> Refine<I> {
 
     /// When the first of what is held back is to be given out.
     fn next_due(&self) -> Option<Instant> {
-        self.open.iter().filter_map(|id| self.known.get(id.0 as usize)?.as_ref()?.next_due()).min()
+        self.open.iter().filter_map(|id| self.known.get(id.place())?.as_ref()?.next_due()).min()
     }
 }
 

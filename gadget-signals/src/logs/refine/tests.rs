@@ -277,3 +277,20 @@ proptest! {
         prop_assert_eq!(&found[0].1, &text);
     }
 }
+
+#[test]
+fn what_is_held_of_a_source_that_is_forgotten_stays_its_own() {
+    let sources = LogSources::new(2);
+    let one = source(&sources, "one", "one.log");
+    sources.release(one);
+    let two = source(&sources, "two", "two.log");
+    assert_eq!(one.place(), two.place());
+    let inner =
+        script(&[&[(one, "java.lang.Error: one")], &[(two, "two"), (two, "\tat three")]], true);
+    let mut refine = Refine::new(inner, sources, RefineSettings::default());
+    let found = all(&mut refine).into_iter().map(|(source, text, _)| (source, text));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [(one, "java.lang.Error: one".into()), (two, "two\n\tat three".into())]
+    );
+}

@@ -325,6 +325,9 @@ impl Tail {
                 self.free.push(id);
                 self.opened.retain(|own| *own != id);
                 self.ready.retain(|own| *own != id);
+                if !self.series.iter().flatten().any(|other| other.source == series.source) {
+                    self.settings.sources.release(series.source);
+                }
                 self.forgotten.push(series.path);
             }
         }

@@ -224,8 +224,43 @@ impl TailBuilder {
         let ruled = self.services.iter().find(|(pattern, _)| pattern.matches(path));
         let service = match ruled {
             Some((_, name)) => Arc::clone(name),
-            None => path.file_stem().unwrap_or_default().to_string_lossy().into(),
+            None => undated(&path.file_stem().unwrap_or_default().to_string_lossy()).into(),
         };
         LogSource { service, origin: path.to_string_lossy().into(), container: None }
+    }
+}
+
+/// A name without the date that it ends with, so that a program that begins a file a day is one service: `catalina.2026-11-27` is
+/// `catalina`. Numbers of fewer than six digits in all are part of the name.
+fn undated(stem: &str) -> &str {
+    let is_date = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    let begins = stem.bytes().rposition(|byte| !is_date(byte)).map_or(0, |at| at + 1);
+    let Some((name, date)) = stem.split_at_checked(begins) else { return stem };
+    if name.is_empty() || digits(date) < 6 || date.starts_with(|it: char| it.is_ascii_digit()) {
+        return stem;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::undated;
+
+    #[test]
+    fn the_date_of_a_file_is_no_part_of_its_service() {
+        for (stem, service) in [
+            ("catalina.2026-11-27", "catalina"),
+            ("app-20261127", "app"),
+            ("app_2026.11.27_14", "app"),
+            ("worker-12", "worker-12"),
+            ("redis-6379", "redis-6379"),
+            ("md5sum128256", "md5sum128256"),
+            ("2026-11-27", "2026-11-27"),
+            ("zürich-2026-11-27", "zürich"),
+            ("", ""),
+        ] {
+            assert_eq!(undated(stem), service);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 pub(super) struct Host {
     folder: TempDir,
     tail: Option<Tail>,
-    settings: fn(TailBuilder) -> TailBuilder,
+    settings: Box<dyn Fn(TailBuilder) -> TailBuilder>,
     pub(super) flags: Vec<LogFlags>,
 }
 
@@ -23,8 +23,9 @@ impl Host {
         Self::with(|it| it)
     }
 
-    pub(super) fn with(settings: fn(TailBuilder) -> TailBuilder) -> Self {
+    pub(super) fn with(settings: impl Fn(TailBuilder) -> TailBuilder + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let settings = Box::new(settings);
         let mut host = Self { folder, tail: None, settings, flags: Vec::new() };
         host.start();
         host
@@ -423,8 +424,12 @@ fn at_the_first_start_the_end_may_be_where_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("app.log"), "old\nhal").unwrap();
     fs::write(folder.path().join("app.log.1"), "older\n").unwrap();
-    let mut host =
-        Host { folder, tail: None, settings: |it| it.start(Start::End), flags: Vec::new() };
+    let mut host = Host {
+        folder,
+        tail: None,
+        settings: Box::new(|it| it.start(Start::End)),
+        flags: Vec::new(),
+    };
     host.start();
     assert_eq!(host.lines(), [""; 0]);
     host.write("app.log", "f\nnew\n");
@@ -499,4 +504,31 @@ fn two_paths_of_one_file_are_read_once() {
     host.write("b.log", "three\n");
     assert_eq!(host.lines(), ["three"]);
     assert_eq!(host.tail().stats().lost, 0);
+}
+
+#[test]
+fn the_source_of_a_path_that_is_gone_for_long_makes_room_for_another() {
+    let sources = LogSources::new(2);
+    let mut host = Host::with({
+        let sources = sources.clone();
+        move |it| it.sources(sources.clone()).forget(Duration::ZERO)
+    });
+    host.write("one.log", "first\n");
+    assert_eq!(host.lines(), ["first"]);
+    host.commit(1);
+    fs::remove_file(host.path("one.log")).unwrap();
+    let source = |host: &Host, name: &str| LogSource {
+        service: name.into(),
+        origin: host.path(&format!("{name}.log")).to_str().unwrap().into(),
+        container: None,
+    };
+    let gone = sources.id(&source(&host, "one"));
+    let freed = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        host.lines();
+        host.commit(1);
+        sources.id(&source(&host, "two")) != gadget_core::SourceId::OTHER
+    });
+    assert!(freed);
+    assert_eq!(*sources.get(gone).service, *"other");
 }

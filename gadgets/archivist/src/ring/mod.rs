@@ -110,7 +110,7 @@ pub struct Archive {
     services: Vec<Service>,
     ids: HashMap<Arc<str>, u32>,
     /// The service of each source that was met.
-    sources: Vec<Option<u32>>,
+    sources: Vec<Option<(SourceId, u32)>>,
     free: Vec<u32>,
     next: u64,
     /// The first chain of this process.
@@ -173,15 +173,15 @@ impl Archive {
     }
 
     fn service_of(&mut self, source: SourceId, sources: &LogSources) -> u32 {
-        let nth = source.0 as usize;
-        if let Some(Some(service)) = self.sources.get(nth) {
-            return *service;
+        let place = source.place();
+        if let Some(&Some((known, service))) = self.sources.get(place)
+            && known == source
+        {
+            return service;
         }
         let service = self.service(&sources.get(source).service);
-        if nth < 4 * MOST_SERVICES {
-            self.sources.resize(self.sources.len().max(nth + 1), None);
-            self.sources[nth] = Some(service);
-        }
+        self.sources.resize(self.sources.len().max(place + 1), None);
+        self.sources[place] = Some((source, service));
         service
     }
 

@@ -14,6 +14,10 @@ use crate::ring::Entry;
 /// News told at a time; of more, the rest is counted.
 const MOST_NEWS: usize = 512;
 
+/// Services that are told apart; the lines of more are those of [`OTHER`].
+const MOST_SERVICES: usize = 4096;
+const OTHER: &str = "other";
+
 /// Templates that are watched for being logged again.
 const MOST_YOUNG: usize = 1024;
 
@@ -46,8 +50,8 @@ pub struct LogWatch {
     miner: Miner,
     services: Vec<Service>,
     by_name: HashMap<Arc<str>, u32>,
-    /// The service of each source, by the source's number.
-    by_source: Vec<Option<u32>>,
+    /// The service of each source, by the source's place.
+    by_source: Vec<Option<(SourceId, u32)>>,
     young: Vec<Young>,
     news: Vec<LogTemplate>,
     /// Of the last batch.
@@ -149,21 +153,26 @@ impl LogWatch {
     }
 
     fn service(&mut self, source: SourceId, sources: &LogSources) -> u32 {
-        let index = source.0 as usize;
-        if let Some(Some(service)) = self.by_source.get(index) {
-            return *service;
+        let place = source.place();
+        if let Some(&Some((known, service))) = self.by_source.get(place)
+            && known == source
+        {
+            return service;
         }
         let service = self.service_named(&sources.get(source).service);
-        if index >= self.by_source.len() {
-            self.by_source.resize(index + 1, None);
+        if place >= self.by_source.len() {
+            self.by_source.resize(place + 1, None);
         }
-        self.by_source[index] = Some(service);
+        self.by_source[place] = Some((source, service));
         service
     }
 
     fn service_named(&mut self, name: &str) -> u32 {
         if let Some(&service) = self.by_name.get(name) {
             return service;
+        }
+        if self.services.len() >= MOST_SERVICES && name != OTHER {
+            return self.service_named(OTHER);
         }
         let (service, name) = (self.services.len() as u32, Arc::<str>::from(name));
         let new = Service { name: Arc::clone(&name), lines: 0, errors: 0, bytes: 0, lost: 0 };
