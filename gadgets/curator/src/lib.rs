@@ -1,5 +1,6 @@
 //! Finds personal data and secrets in log lines and redacts them before they leave the host.
 
+mod armor;
 mod curator;
 mod entity;
 pub mod label;

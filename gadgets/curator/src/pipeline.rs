@@ -8,6 +8,7 @@ use gadget_core::{
 };
 use gadget_template::shape_of;
 
+use crate::armor::Armor;
 use crate::entity::Entity;
 use crate::label::{Labeller, Triage, TriageSettings, Wanted};
 use crate::learn::{Learner, LearnerSettings, RuleBook, Sight};
@@ -61,6 +62,8 @@ pub struct Pipeline {
     triage: Triage,
     suspicion: Suspicion,
     learner: Learner,
+    /// Keys that an earlier line began.
+    armor: Armor,
     report: LeakReport,
     sources: LogSources,
     style: Style,
@@ -102,6 +105,7 @@ impl Pipeline {
                 labeller.model().lexicon().clone(),
             ),
             labeller: labeller.with_threshold(DOUBT),
+            armor: Armor::default(),
             report: LeakReport::default(),
             source: (SourceId::OTHER, sources.get(SourceId::OTHER)),
             sources,
@@ -133,25 +137,28 @@ impl Pipeline {
     ) {
         self.learner.sync();
         out.lost += batch.lost;
-        // All lines at once, for a value may go over several of them, as private keys do.
+        // All lines at once, which costs less than one by one. A value is of the line that it begins in; the other lines of a key, which
+        // may come in a later batch and between those of others, are found as they come.
         self.block.clear();
         self.scanner.scan(batch.block(), &mut self.block);
-        let mut next = 0;
+        let (mut next, mut hidden) = (0, 0);
         for (nth, line) in batch.lines().iter().enumerate() {
             let range = LogBatch::range(line);
             let (from, to) = (range.start as u32, range.end as u32);
             self.found.clear();
+            let again = from < hidden;
             while let Some(span) = self.block.get(next).filter(|span| span.start < to) {
-                let (start, end) =
-                    (span.start.max(from) - from, span.end.min(to).saturating_sub(from));
-                if start < end {
-                    self.found.push(Span { start, end, ..*span });
-                }
-                if span.end > to {
-                    break;
-                }
+                hidden = hidden.max(span.end);
+                let (start, end) = (span.start.saturating_sub(from), span.end.min(to) - from);
+                self.found.push(Span { start, end, ..*span });
                 next += 1;
             }
+            if again {
+                // It was passed over, as if it were of a key.
+                self.found.clear();
+                self.scanner.scan(batch.text(line), &mut self.found);
+            }
+            self.armor.line(line.meta.source, batch.text(line), &mut self.found);
             if self.one(&line.meta, batch.text(line), out) {
                 told(nth, &self.replaced);
             }

@@ -88,20 +88,37 @@ fn lines_that_are_redacted_say_so_and_what_was_lost_stays_counted() {
 }
 
 #[test]
-fn a_value_that_goes_over_several_lines_is_hidden_in_each() {
-    let mut host = Host::new(RuleBook::default());
+fn a_key_is_hidden_in_each_of_its_lines_and_what_others_log_meanwhile_is_read_as_ever() {
     let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
     let lines = [
-        "begin",
-        "-----BEGIN PRIVATE KEY-----",
-        body,
-        body,
-        "-----END PRIVATE KEY-----",
-        "end ssn: 123-45-6789",
+        (1, "begin"),
+        (1, "-----BEGIN PRIVATE KEY-----"),
+        (1, body),
+        (2, "user ann@example.com logged in"),
+        (1, body),
+        (1, "-----END PRIVATE KEY-----"),
+        (1, "end ssn: 123-45-6789"),
     ];
-    let out = host.redact("api", &lines);
-    assert_eq!((&*out[0], &*out[5]), ("begin", "end ssn: [SSN_REDACTED]"));
-    assert!(out.iter().all(|line| !line.contains("MIIE")), "{out:#?}");
+    for at_a_time in [1, 2, lines.len()] {
+        let mut host = Host::new(RuleBook::default());
+        let source = |nth: i32| {
+            let (service, origin) = (nth.to_string().into(), "stdin".into());
+            host.sources.id(&LogSource { service, origin, container: None })
+        };
+        let mut out = LogBatch::default();
+        for lines in lines.chunks(at_a_time) {
+            let mut batch = LogBatch::default();
+            for (of, line) in lines {
+                batch.push(meta(source(*of), START), line.as_bytes());
+            }
+            host.pipeline.redact(&batch, &mut out);
+        }
+        let texts: Vec<&str> =
+            out.iter().map(|(_, text)| std::str::from_utf8(text).unwrap()).collect();
+        let key = "[PRIVATE_KEY_REDACTED]";
+        let (other, end) = ("user ***@example.com logged in", "end ssn: [SSN_REDACTED]");
+        assert_eq!(texts, ["begin", key, key, other, key, key, end], "{at_a_time} at a time");
+    }
 }
 
 const GIVEN: [&str; 12] = [
