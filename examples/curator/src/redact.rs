@@ -9,7 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use gadget_core::{Clock as _, LogBatch, LogInput, LogRead, LogSources, RuleStates, SystemClock};
+use gadget_core::{
+    Clock as _, LogBatch, LogInput, LogRead, LogSources, RuleStates, SystemClock, ensure_regular,
+    replace_file,
+};
 use gadget_curator::label::TriageSettings;
 use gadget_curator::learn::RuleBook;
 use gadget_curator::{Entity, Labeller, Pipeline, PipelineSettings, RuleReports, Scanner, Style};
@@ -167,12 +170,12 @@ fn report(asked: &Asked, pipeline: &mut Pipeline, lost: u64) -> anyhow::Result<(
     }
 }
 
-/// Puts a report in place of the one before it, at once.
+/// Puts a report in place of the one before it; a pipe or a device gets one after the other.
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    fs::write(&new, text)?;
-    fs::rename(&new, path)
+    match ensure_regular(path) {
+        Ok(_) => replace_file(path, text.as_bytes(), 0o666),
+        Err(_) => fs::write(path, text),
+    }
 }
 
 fn listen(wishes: Wishes) -> anyhow::Result<()> {

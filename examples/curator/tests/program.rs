@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 fn curator() -> Command {
@@ -115,6 +116,74 @@ fn arguments_that_are_wrong_are_refused_before_anything_is_read() {
     for args in [&["--slow-path-budget", "101"][..], &["--policy", "/no/such"]] {
         assert_eq!(run(args, "").status.code(), Some(1), "{args:?}");
     }
+}
+
+#[test]
+fn a_report_into_what_is_no_file_is_written_and_what_it_was_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("report");
+    let socket = dir.path().join("rules");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert_eq!(run(&["--rules", socket.to_str().unwrap()], "").status.code(), Some(1));
+
+    rustix::fs::mkfifoat(rustix::fs::CWD, &report, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .unwrap();
+    let pipe = report.clone();
+    let read = std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap());
+    let output = run(&["--quiet", "--report", report.to_str().unwrap()], &lines());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(read.join().unwrap().contains("values  leaks"));
+    assert!(!std::fs::symlink_metadata(&report).unwrap().is_file());
+}
+
+/// What follows files and prints until it is killed, as lines.
+fn follow(args: &[&str]) -> (Child, mpsc::Receiver<String>) {
+    let mut child = curator().args(args).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (sender, printed) = mpsc::channel();
+    std::thread::spawn(move || {
+        lines.map_while(Result::ok).try_for_each(|line| sender.send(line)).ok();
+    });
+    (child, printed)
+}
+
+#[test]
+fn files_are_followed_through_a_rotation_and_a_kill_and_out_of_a_container_runtimes_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let pod = "pods/shop_cart-0_3c1c/cart";
+    std::fs::create_dir_all(path(pod)).unwrap();
+    let append = |name: &str, line: &str| {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path(name));
+        writeln!(file.as_mut().unwrap(), "{line}").unwrap();
+    };
+    let (app, pods, at) = (path("app.log"), path("pods/*/*/*.log"), path("at"));
+    let args = ["--quiet", "--files", &app, "--files", &pods, "--checkpoint", &at];
+    let next = |printed: &mpsc::Receiver<String>| {
+        printed.recv_timeout(Duration::from_secs(30)).expect("a line within 30 s")
+    };
+
+    let (mut child, printed) = follow(&args);
+    append("app.log", "ssn: 536-90-4399");
+    assert_eq!(next(&printed), "ssn: [SSN_REDACTED]");
+    std::fs::rename(path("app.log"), path("app.log.1")).unwrap();
+    append("app.log", "mail ann.lee@example.com");
+    assert_eq!(next(&printed), "mail ***@example.com");
+    // The number is in two parts, as a runtime writes a long line.
+    append(&format!("{pod}/0.log"), "2026-02-03T10:00:00.1Z stdout P {\"ssn\":\"536-9");
+    append(&format!("{pod}/0.log"), "2026-02-03T10:00:00.2Z stdout F 0-4399\"}");
+    assert_eq!(next(&printed), "{\"ssn\":\"[SSN_REDACTED]\"}");
+
+    // Until what was printed is also remembered.
+    std::thread::sleep(Duration::from_secs(2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    append("app.log", "while it was away");
+    let (mut child, printed) = follow(&args);
+    assert_eq!(next(&printed), "while it was away");
+    assert!(printed.recv_timeout(Duration::from_millis(300)).is_err(), "nothing comes again");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 const GIVEN: [&str; 10] =

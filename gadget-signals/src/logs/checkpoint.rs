@@ -10,6 +10,8 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use gadget_core::ensure_regular;
+
 use super::tail::position::{Digest, Position};
 
 const MAGIC: &[u8; 8] = b"GTAIL\x00\x01\n";
@@ -194,6 +196,7 @@ pub(super) struct Store {
 impl Store {
     /// Reads what is there.
     pub(super) fn open(path: PathBuf, sync: bool) -> io::Result<(Self, Checkpoint, Resumed)> {
+        let path = ensure_regular(&path)?;
         let (state, resumed) = match fs::read(&path) {
             Ok(bytes) => match Checkpoint::decode(&bytes) {
                 Some((state, cut)) => {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use gadget_core::{
     Backoff, Clock as _, LogBatch, LogInput, LogMeta, LogRead, LogSources, SignalError,
-    SystemClock, Timestamp,
+    SystemClock, Timestamp, ensure_regular,
 };
 
 use super::chunks::{Chunk, Chunks};
@@ -86,8 +86,13 @@ impl JournalBuilder {
     /// Starts to read.
     ///
     /// # Errors
-    /// [`SignalError::Unsupported`] where there is no `journalctl`; [`SignalError::Read`] where it cannot be run.
+    /// [`SignalError::Unsupported`] where there is no `journalctl`; [`SignalError::Read`] where it cannot be run, or where the
+    /// checkpoint is no regular file.
     pub fn build(self, sources: LogSources) -> Result<Journal, SignalError> {
+        if let Some(path) = &self.checkpoint {
+            let read = |source| SignalError::Read { path: path.clone(), source };
+            ensure_regular(path).map_err(read)?;
+        }
         let resumed = self.checkpoint.as_deref().and_then(Place::read).unwrap_or_default();
         let clock = SystemClock::new();
         let mut journal = Journal {

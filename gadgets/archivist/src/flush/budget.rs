@@ -1,10 +1,10 @@
 //! How much may be sent in a day, across restarts.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 
-use gadget_core::{Bytes, Timestamp};
+use gadget_core::{Bytes, Timestamp, replace_file};
 use serde::{Deserialize, Serialize};
 
 const DAY: u64 = 24 * 3600 * 1_000_000_000;
@@ -101,14 +101,6 @@ impl Budget {
     pub fn spend(&mut self, bytes: u64) -> io::Result<()> {
         self.spent.incidents += 1;
         self.spent.bytes += bytes;
-        write(&self.path, &serde_json::to_vec(&self.spent)?)
+        replace_file(&self.path, &serde_json::to_vec(&self.spent)?, 0o600)
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(part, path)
 }

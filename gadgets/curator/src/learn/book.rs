@@ -1,12 +1,11 @@
 //! The file that learned rules are kept in.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use gadget_core::RuleState;
+use gadget_core::{RuleState, ensure_regular, replace_file};
 use serde::{Deserialize, Serialize};
 
 use super::rule::{NotARule, Rule};
@@ -79,6 +78,7 @@ impl RuleBook {
     /// [`BookError`] if it is there and cannot be read, or is something else.
     pub fn load(path: &Path) -> Result<Self, BookError> {
         let read = |source| BookError::Read { path: path.to_owned(), source };
+        ensure_regular(path).map_err(read)?;
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -120,24 +120,7 @@ impl RuleBook {
         let mut text = serde_json::to_vec_pretty(&kept)
             .map_err(|source| BookError::Form { path: path.to_owned(), source })?;
         text.push(b'\n');
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let new = PathBuf::from(name);
-        let put = || -> io::Result<()> {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&new, path)?;
-            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-            File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        // What one that was killed has left is in the way.
-        let _ = fs::remove_file(&new);
-        put().map_err(|error| {
-            let _ = fs::remove_file(&new);
-            write(error)
-        })
+        replace_file(path, &text, 0o600).map_err(write)
     }
 
     /// The rules.
