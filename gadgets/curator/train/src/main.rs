@@ -1,5 +1,5 @@
-//! `train` writes the labeller's model, `quality` measures what is hidden, `predict` writes what is found in the shared corpus for
-//! another scorer.
+//! `train` writes the labeller's model, `quality` measures what is hidden, `predict` writes what is found in the shared corpus, or in
+//! another file of its kind, for another scorer.
 
 use std::path::PathBuf;
 
@@ -20,13 +20,14 @@ fn main() -> anyhow::Result<()> {
         Some("train") => write_model(),
         Some("quality") => quality(std::env::args().nth(2).as_deref() == Some("--write")),
         Some("predict") => {
-            let Some(predictions) = predictions()? else {
-                bail!("GADGET_DATA names no folder with the shared corpus")
+            let file = std::env::args_os().nth(2).map(PathBuf::from);
+            let Some(predictions) = predictions(file.as_deref())? else {
+                bail!("no such file, or GADGET_DATA names no folder with the shared corpus")
             };
             print!("{predictions}");
             Ok(())
         }
-        _ => bail!("usage: gadget-curator-train train|quality [--write]|predict"),
+        _ => bail!("usage: gadget-curator-train train|quality [--write]|predict [FILE]"),
     }
 }
 

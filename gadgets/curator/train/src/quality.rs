@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
+use std::path::Path;
 
 use gadget_curator::label::{LABELS, Reading};
 use gadget_curator::{Labeller, Scanner, Span};
@@ -244,13 +245,14 @@ impl Report {
     }
 }
 
-/// What rules and labeller find in the shared corpus, a JSON object a line, as the corpus's own scorer reads it; `None` without the
-/// corpus.
+/// What rules and labeller find in the shared corpus, or in another file of its kind, a JSON object a line, as the corpus's own scorer
+/// reads it, with who found it; `None` without the file.
 ///
 /// # Errors
-/// If the corpus is there and cannot be read.
-pub fn predictions() -> anyhow::Result<Option<String>> {
-    let Some(lines) = read(&data().join("pii/pii_dev.jsonl"))? else { return Ok(None) };
+/// If the file is there and cannot be read.
+pub fn predictions(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let corpus = data().join("pii/pii_dev.jsonl");
+    let Some(lines) = read(file.unwrap_or(&corpus))? else { return Ok(None) };
     let (scanner, mut labeller) = (Scanner::new(), Labeller::shipped());
     let mut out = String::new();
     for line in &lines {
@@ -259,7 +261,10 @@ pub fn predictions() -> anyhow::Result<Option<String>> {
         labeller.label(line.text.as_bytes(), &mut spans);
         let spans: Vec<_> = spans
             .iter()
-            .map(|span| serde_json::json!({"start": span.start, "end": span.end, "type": span.entity.label()}))
+            .map(|span| {
+                let (start, end, kind) = (span.start, span.end, span.entity.label());
+                serde_json::json!({"start": start, "end": end, "type": kind, "by": span.by})
+            })
             .collect();
         out += &serde_json::json!({"id": line.id, "spans": spans}).to_string();
         out.push('\n');
