@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
+use super::secret::{
+    is_chosen, is_of_words, is_path, is_placeholder, is_random, is_version, is_word_like, mixed,
+};
 use super::text::{self, Gap};
 use super::words::Key;
-use super::{Found, dates, people};
+use super::{Found, dates, people, places};
 use crate::entity::Entity;
 
 pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found<'_>) {
@@ -14,9 +17,8 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
     if !text::begins(text, word.start) {
         return;
     }
-    let named = matches!(key, Key::Secret | Key::Password | Key::Connection);
-    let Some(end) = key_end(text, &word, named) else { return };
-    let gap = text::gap_after(text, word.start, end);
+    let Some(end) = key_end(text, &word, key) else { return };
+    let gap = bracketed(text, &word, end).unwrap_or_else(|| text::gap_after(text, word.start, end));
     // `"hiPass", id: 7`: the quote ends a value.
     if !gap.sign && matches!(text.get(end), Some(b'"' | b'\'' | b'`')) {
         return;
@@ -39,10 +41,16 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
         }
         Key::Secret => {
             let told = gap.sign || gap.quote.is_some();
-            if !told && !gap.blank || is_of_a_place(text, word.start) {
+            let tail = end > word.end;
+            if !told && (!gap.blank || tail) || is_of_a_place(text, word.start) {
                 return;
             }
             let mut value = found.value(&gap);
+            // `token --name value`, `token name:value`: something else that follows.
+            let next = &text[value.clone()];
+            if !told && (next.starts_with(b"-") || memchr::memchr(b':', next).is_some()) {
+                return;
+            }
             if text[word.start..word.end].ends_with(b"ookie") {
                 return cookies(text, value.start, found);
             }
@@ -54,9 +62,10 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
                 value.start += sign + 1;
             }
             let bytes = &text[value.clone()];
-            if bytes.len() >= if told { 8 } else { 16 }
-                && is_random(bytes)
-                && !is_placeholder(bytes)
+            let of_words = tail && is_of_words(bytes);
+            let random = bytes.len() >= if told { 8 } else { 16 } && is_random(bytes) && !of_words;
+            let chosen = told && is_secret(text, end) && is_chosen(bytes);
+            if (random || chosen) && !is_placeholder(bytes) && !is_version(bytes) && !is_path(bytes)
             {
                 let says = |what: &[u8]| {
                     text[word.start..end]
@@ -98,17 +107,34 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
                 found.add(at..at + length, Entity::BirthDate);
             }
         }
-        // `Street Fighter`.
-        Key::Place if !gap.sign && text[word.clone()].eq_ignore_ascii_case(b"street") => {}
+        // `Street Fighter`, `41 Orchard Street`.
+        Key::Place if !gap.sign && text[word.clone()].eq_ignore_ascii_case(b"street") => {
+            places::street(text, word, found);
+        }
         Key::Place => people::place(text, &gap, found),
         Key::Name | Key::PersonName => {}
     }
+}
+
+/// `client_secret`, `recoveryCode`: a key that ends so is that of a secret, whatever it looks like.
+fn is_secret(text: &[u8], end: usize) -> bool {
+    let key = &text[end.saturating_sub(16)..end];
+    let ends = |with: &[u8]| {
+        key.len() > with.len() && key[key.len() - with.len()..].eq_ignore_ascii_case(with)
+    };
+    let joined = |with: &[u8]| {
+        let before = key[key.len() - with.len() - 1];
+        text::is_word(before) || matches!(before, b'_' | b'-')
+    };
+    ends(b"secret") && joined(b"secret")
+        || [&b"recovery_code"[..], b"recoverycode", b"backup_code"].iter().any(|with| ends(with))
 }
 
 /// `pageToken`, `next_token`: how far a list was read.
 fn is_of_a_place(text: &[u8], start: usize) -> bool {
     let left = &text[start.saturating_sub(16)..start];
     let left = left.strip_suffix(b"_").or_else(|| left.strip_suffix(b"-")).unwrap_or(left);
+    let left = left.strip_suffix(b" ").unwrap_or(left);
     [&b"page"[..], b"next", b"continuation", b"cursor", b"sync", b"resume"].iter().any(|word| {
         left.len() >= word.len() && left[left.len() - word.len()..].eq_ignore_ascii_case(word)
     })
@@ -133,15 +159,57 @@ fn cookies(text: &[u8], from: usize, found: &mut Found<'_>) {
 }
 
 /// Where the rest of the key ends: `token_value`, `secret-key`. None if it is the key of something about the value: `password_length`.
-fn key_end(text: &[u8], word: &Range<usize>, named: bool) -> Option<usize> {
+fn key_end(text: &[u8], word: &Range<usize>, key: Key) -> Option<usize> {
     let rest = text[word.end..].iter().take(24);
     let tail = rest.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     let end = word.end + tail.count();
     let tail = &text[word.end..end];
-    if tail.is_empty() {
-        return Some(end);
+    let whole = match key {
+        _ if tail.is_empty() => true,
+        // `auth-16:9614`: the name of a host.
+        Key::Secret | Key::Password | Key::Connection => {
+            !tells_of(tail) && !tail[1..].iter().all(u8::is_ascii_digit) || tail.len() == 1
+        }
+        Key::NationalId | Key::Ssn | Key::BirthDate | Key::Place => is_number_of(tail),
+        _ => false,
+    };
+    whole.then_some(end)
+}
+
+/// The end of a key that has the value all the same: `passport_number`, `taxIdNo`, `dob2`.
+fn is_number_of(tail: &[u8]) -> bool {
+    let digits = tail.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let tail = &tail[..tail.len() - digits];
+    let tail = tail.strip_prefix(b"_").or_else(|| tail.strip_prefix(b"-")).unwrap_or(tail);
+    let tail = tail.strip_suffix(b"_").or_else(|| tail.strip_suffix(b"-")).unwrap_or(tail);
+    [&b""[..], b"number", b"no", b"num", b"nr", b"code", b"value", b"string", b"text", b"raw"]
+        .iter()
+        .any(|it| tail.eq_ignore_ascii_case(it))
+}
+
+/// `dob(1990-01-05)`, `ssn[078-05-1120]`, `('email', 'a@b.example')`: the gap of a value in brackets, or of the other one of a pair.
+fn bracketed(text: &[u8], word: &Range<usize>, end: usize) -> Option<Gap> {
+    let told = |at, quote| Gap { at, sign: true, quote, ..Gap::default() };
+    let rest = &text[end..text.len().min(end + 96)];
+    match *rest.first()? {
+        open @ (b'[' | b'(') if end == word.end => {
+            let close = if open == b'[' { b']' } else { b')' };
+            let length = memchr::memchr(close, rest)?;
+            let value = &rest[1..length];
+            let plain = !value.iter().any(|byte| matches!(byte, b'(' | b'[' | b'{' | b'"' | b'\''));
+            (plain && value.len() > 3 && mixed(value) > 1).then(|| told(end + 1, None))
+        }
+        quote @ (b'"' | b'\'') => {
+            let open = text[..word.start].iter().rev().take(32).position(|byte| *byte == quote)?;
+            let open = word.start - open - 1;
+            let pair = matches!(text::before(text, open), Some(b'(' | b'['));
+            let rest = rest[1..].strip_prefix(b", ").or_else(|| rest[1..].strip_prefix(b","))?;
+            let value = (pair && rest.first() == Some(&quote)).then_some(rest)?;
+            let at = end.max(text.len().min(end + 96) - value.len()) + 1;
+            Some(told(at, Some(quote)))
+        }
+        _ => None,
     }
-    (named && !tells_of(tail)).then_some(end)
 }
 
 fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut Found<'_>) {
@@ -155,7 +223,18 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
         gap.at = skip_words(
             text,
             &gap,
-            &[b"is", b"was", b"set to", b"changed to", b"reset to", b"to", b"ist", b"es", b"est"],
+            &[
+                b"is",
+                b"was",
+                b"set to",
+                b"changed to",
+                b"reset to",
+                b"to",
+                b"from",
+                b"ist",
+                b"es",
+                b"est",
+            ],
         );
     }
     let mut value = found.value(&gap);
@@ -165,16 +244,46 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
         value = found.value(&gap);
     }
     let bytes = &text[value.clone()];
+    // `password= token=`, `password: valueFrom: name`, `PWD=/root`.
+    let bare = gap.quote.is_none();
+    let none = bare && gap.blank && matches!(bytes.last(), Some(b'=' | b':'));
+    let directory = word.len() == 3
+        && text[word.end - 1] | 0x20 == b'd'
+        && matches!(bytes.first(), Some(b'/' | b'~'));
+    if none || directory || bytes.ends_with(b"(") {
+        return;
+    }
+    // `password is hunter2`: told in words.
+    let said = !told && gap.at > end + 1;
     let enough = match (told || option, gap.sign) {
         (true, _) => bytes.len() >= 3,
+        _ if said && bytes.len() >= 4 && bytes.iter().all(u8::is_ascii_digit) => true,
+        _ if said && bytes.iter().filter(|byte| **byte == b'-').count() > 1 => true,
+        _ if is_common(bytes) => true,
         // `password hunter2`, but not `password policy updated` or `password v1.2`.
         _ => bytes.len() >= 6 && mixed(bytes) >= 2 && !is_word_like(bytes) && !is_version(bytes),
     };
     let short_number =
         bytes.len() < 5 && bytes.iter().all(u8::is_ascii_digit) && end - word.start == 4;
     if enough && !short_number && !is_placeholder(bytes) {
+        let end = value.end + usize::from(matches!(text.get(value.end), Some(b'"' | b'\'')));
         found.add(value, Entity::Password);
+        // `changed from "hunter2" to "hunter3"`.
+        if said && text[end..].starts_with(b" to ") {
+            let gap = text::gap(text, end + 3);
+            let value = found.value(&gap);
+            found.add(value, Entity::Password);
+        }
     }
+}
+
+/// Passwords that many people have, and that look like words.
+fn is_common(value: &[u8]) -> bool {
+    #[rustfmt::skip]
+    const COMMON: &[&[u8]] = &[
+        b"changeme", b"letmein", b"qwerty", b"iloveyou", b"sunshine", b"princess", b"dragon", b"football", b"baseball", b"monkey", b"superman", b"trustno",
+    ];
+    COMMON.iter().any(|common| value.eq_ignore_ascii_case(common))
 }
 
 fn has_password(value: &[u8]) -> bool {
@@ -214,11 +323,10 @@ fn ssn(text: &[u8], gap: &Gap, end: usize, found: &mut Found<'_>) {
     let others = bytes
         .iter()
         .filter(|byte| {
-            !byte.is_ascii_digit()
-                && !matches!(byte, b'-' | b'.' | b'*' | b'X' | b'x' | b' ' | b'/' | b'_' | b'+')
+            !byte.is_ascii_digit() && !matches!(byte, b'-' | b'.' | b' ' | b'/' | b'_' | b'+')
         })
         .count();
-    if others == 0 && (digits == 9 || digits == 4 && (bytes.len() == 4 || bytes.len() == 11)) {
+    if others == 0 && (digits == 9 || bytes.len() == 4 && digits == 4) {
         found.add(value, Entity::Ssn);
     }
 }
@@ -252,7 +360,11 @@ fn national(text: &[u8], gap: Gap, end: usize, found: &mut Found<'_>) {
     let plain = |byte: &u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b' ' | b'+')
     };
-    if (6..=24).contains(&bytes.len()) && digits >= 5 && bytes.iter().all(plain) {
+    // `T/12345/2020`, and with a sign before it whatever is in capitals: `GARCIA<X81`.
+    let capitals = gap.sign
+        && digits > 0
+        && bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    if (6..=24).contains(&bytes.len()) && (digits >= 5 || capitals) && bytes.iter().all(plain) {
         return found.add(value, Entity::NationalId);
     }
     // In groups: `AB 12 34 56 C`.
@@ -264,7 +376,7 @@ fn national(text: &[u8], gap: Gap, end: usize, found: &mut Found<'_>) {
     let bytes = &text[at..at + run];
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let groups =
-        bytes.split(|byte| *byte == b' ').all(|group| group.len() <= 8 && !group.is_empty());
+        bytes.split(|byte| *byte == b' ').all(|group| group.len() <= 12 && !group.is_empty());
     if run >= 8 && digits >= 5 && groups {
         found.add(at..at + run, Entity::NationalId);
     }
@@ -298,109 +410,4 @@ fn tells_of(tail: &[u8]) -> bool {
     ABOUT.iter().any(|with| {
         tail.len() >= with.len() && tail[tail.len() - with.len()..].eq_ignore_ascii_case(with)
     })
-}
-
-/// How many of lower case, upper case, digits and others there are.
-fn mixed(value: &[u8]) -> usize {
-    let value = &value[..value.len().min(128)];
-    let has = |is: fn(&u8) -> bool| usize::from(value.iter().any(is));
-    has(u8::is_ascii_lowercase)
-        + has(u8::is_ascii_uppercase)
-        + has(u8::is_ascii_digit)
-        + has(u8::is_ascii_punctuation)
-}
-
-fn is_word_like(value: &[u8]) -> bool {
-    let body = value.strip_suffix(b".").or_else(|| value.strip_suffix(b":")).unwrap_or(value);
-    body.iter().skip(1).all(u8::is_ascii_lowercase)
-        || body.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
-        || !body.iter().any(u8::is_ascii_digit)
-            && body.iter().all(|byte| {
-                byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/' | b'\'')
-            })
-}
-
-fn is_version(value: &[u8]) -> bool {
-    let rest = value.strip_prefix(b"v").unwrap_or(value);
-    rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-}
-
-pub(super) fn is_placeholder(value: &[u8]) -> bool {
-    const PLACEHOLDERS: &[&[u8]] = &[
-        b"null",
-        b"none",
-        b"nil",
-        b"true",
-        b"false",
-        b"undefined",
-        b"yes",
-        b"no",
-        b"redacted",
-        b"empty",
-        b"[redacted]",
-        b"<redacted>",
-        b"(null)",
-        b"ok",
-        b"expired",
-        b"invalid",
-        b"required",
-        b"missing",
-        b"hidden",
-        b"masked",
-        b"filtered",
-        b"[filtered]",
-        b"failed",
-        b"authentication",
-        b"incorrect",
-        b"changed",
-        b"not",
-        b"wrong",
-        b"accepted",
-        b"set",
-        b"unset",
-        b"provided",
-        b"{}",
-        b"...",
-        b"publickey",
-        b"plaintext",
-        b"too",
-        b"must",
-        b"cannot",
-        b"mismatch",
-        b"rejected",
-        b"updated",
-        b"reset",
-    ];
-    let value = value.trim_ascii();
-    let fill = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#');
-    // `XXXX-XXXX-XXXX-9911`: all but the last four.
-    let masked = value.len() >= 12 && value[..value.len() - 4].iter().all(fill);
-    masked
-        || value.iter().take(64).all(fill)
-        || value.starts_with(b"${")
-        || value.starts_with(b"$(")
-        || value.starts_with(b"{{")
-        || value.starts_with(b"%(")
-        || PLACEHOLDERS.iter().any(|word| value.eq_ignore_ascii_case(word))
-}
-
-/// A token, not a word: letters with digits, or long in both cases. Looks at 128 bytes.
-pub(super) fn is_random(value: &[u8]) -> bool {
-    let value = &value[..value.len().min(128)];
-    let (mut digits, mut letters, mut colons) = (0, 0, 0);
-    for (nth, byte) in value.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'a'..=b'z' | b'A'..=b'Z' => letters += 1,
-            b'-' | b'_' | b'.' | b'/' | b'+' | b'~' | b'%' => {}
-            b'=' if nth + 3 > value.len() => {}
-            b':' if colons == 0 && value.len() >= 20 => colons = 1,
-            _ => return false,
-        }
-    }
-    let long =
-        value.len() >= 24 && mixed(value) >= 2 && !value.contains(&b'.') && !value.contains(&b'/');
-    let all = value.len() >= 32 && mixed(value) >= 4 && value[0] != b'/';
-    letters >= 3 && (digits >= 2 || long || all)
-        || value.len() >= 16 && value.iter().all(u8::is_ascii_uppercase)
 }

@@ -15,6 +15,7 @@ mod net;
 mod numbers;
 mod people;
 mod places;
+mod secret;
 mod shape;
 mod text;
 mod tokens;

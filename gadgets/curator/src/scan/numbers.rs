@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
-use super::context::{Context, Said, context};
+use super::context::{self, Context, Said, context};
 use super::places;
 use super::text::{self, is_word};
 use super::tokens;
@@ -52,15 +52,15 @@ impl Numbers {
         if text.get(start + 1) == Some(&b'$') && text::before(text, start) == Some(b'$') {
             tokens::crypt(text, start, found);
         }
+        if places::may_be_house(text, start) {
+            places::house(text, start, run(text, start), found);
+        }
         if (window & WINDOW).count_ones() < 7 {
-            if places::may_be_house(text, start) {
-                places::house(text, start, run(text, start), found);
-            }
             return;
         }
         let after = run(text, start);
         let before = text::before(text, start);
-        if before.is_some_and(|byte| is_word(byte) || byte == b'_') {
+        if before.is_some_and(|byte| is_word(byte) || byte == b'_') && !escaped(text, start) {
             // In a word: an account number, or nothing.
             let account = after - start >= 2 && start >= 2;
             let account = if account { iban(text, start, found) } else { None };
@@ -72,6 +72,11 @@ impl Numbers {
             None => number(text, start, after, &mut self.said, found),
         };
     }
+}
+
+/// `\\t12`: the letter before `at` is an escape.
+fn escaped(text: &[u8], at: usize) -> bool {
+    at >= 2 && text[at - 2] == b'\\' && matches!(text[at - 1], b'n' | b't' | b'r')
 }
 
 /// A number of seven digits or more, as people write it, has seven of them in so many bytes.
@@ -124,13 +129,18 @@ fn past_word(text: &[u8], mut at: usize) -> usize {
 fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Found<'_>) -> usize {
     let next = text.get(first).copied().unwrap_or(b'\n');
     if !matches!(next, b' ' | b'-' | b'.' | b'(' | b')' | b'/' | b'"' | b'\'' | b'+' | b'*') {
-        if is_word(next) || next == b'_' {
+        let grouped = next == b'_' && first - at == 4 && in_groups(text, first);
+        if !grouped && (is_word(next) || next == b'_') {
             return past_word(text, first);
         }
         let plus = text::before(text, at) == Some(b'+');
-        if first - at < 9 && !(plus && first - at >= 8) {
+        if first - at < 9 && !(plus && first - at >= 8) && !grouped {
             return first;
         }
+    }
+    // `12:36:30.957607`: a time.
+    if at >= 2 && matches!(text[at - 1], b':' | b'.') && text[at - 2].is_ascii_digit() {
+        return first;
     }
     let mut chain = Chain {
         range: at..first,
@@ -172,7 +182,8 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         to = run(text, from);
         // A group that is the beginning of a word is not one of the number.
         let colon = text.get(to) == Some(&b':') && text.get(to + 1).is_some_and(u8::is_ascii_digit);
-        if colon || text.get(to).is_some_and(|byte| is_word(*byte) || *byte == b'_') {
+        let within = |byte: &u8| is_word(*byte) || *byte == b'_' && !in_groups(text, to);
+        if colon || text.get(to).is_some_and(within) {
             break;
         }
         if let Some(before) = chain.before.get_mut(chain.group_count) {
@@ -185,6 +196,12 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
     // Of many groups that are nothing, the later ones are nothing as well: going through all again for each would take too long.
     let next = if chain.group_count > 7 { chain.range.end } else { first };
     judge(text, &chain, said, found).unwrap_or(next)
+}
+
+/// `4111_1111_`: a card's groups may be joined so.
+fn in_groups(text: &[u8], at: usize) -> bool {
+    let digits = run(text, at + 1) - at - 1;
+    text[at] == b'_' && (3..=6).contains(&digits)
 }
 
 /// What stands between two groups: one sign with blanks around it, brackets, or the quotes and the comma of a list. Where it ends, and
@@ -218,7 +235,13 @@ fn separator(text: &[u8], at: usize) -> (usize, u8) {
 
 /// Says what a chain is, trying its beginnings too; where to go on if it is something.
 fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> Option<usize> {
-    let context = said.of(text, chain.range.start);
+    let mut context = said.of(text, chain.range.start);
+    if context.0 == Context::Nothing || context.1 > 0 {
+        match context::after(text, chain.range.end) {
+            Context::Nothing => {}
+            says => context = (says, 0),
+        }
+    }
     let groups = &chain.groups[..chain.group_count];
     let mut used = chain.count;
     for count in (1..=groups.len()).rev() {
@@ -226,11 +249,7 @@ fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> 
         let digits = &chain.digits[..used];
         if let Some(entity) = entity_of(part, digits, chain, context) {
             let end = end_of(text, chain, count);
-            if entity == Entity::Phone
-                && count == 1
-                && !chain.plus
-                && is_amount(text, chain.range.start, end)
-            {
+            if entity == Entity::Phone && !chain.plus && is_amount(text, chain.range.start, end) {
                 return None;
             }
             let mut range = chain.range.start..end;
@@ -256,14 +275,18 @@ fn is_amount(text: &[u8], start: usize, end: usize) -> bool {
     #[rustfmt::skip]
     const UNITS: &[&[u8]] = &[
         b"ns", b"us", b"ms", b"s", b"sec", b"seconds", b"bytes", b"kb", b"mb", b"px", b"entries", b"rows", b"items", b"lines", b"records", b"requests", b"messages",
-        b"events", b"times", b"ticks", b"cycles", b"hits",
+        b"events", b"times", b"ticks", b"cycles", b"hits", b"pages", b"files", b"objects", b"blocks", b"packets", b"connections", b"tokens", b"nodes", b"jobs",
     ];
     let after =
         text[end..].iter().skip(1).take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
     let unit =
         || UNITS.iter().any(|unit| text[end + 1..end + 1 + after].eq_ignore_ascii_case(unit));
     let path = start >= 2 && text[start - 1] == b'/' && text[start - 2].is_ascii_alphabetic();
-    path || text.get(end) == Some(&b' ') && unit()
+    // `23.10.348-rc1`: a version.
+    let version = matches!(text.get(end), Some(b'-' | b'+'))
+        && text.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
+        && text[start..end].contains(&b'.');
+    path || version || text.get(end) == Some(&b' ') && unit()
 }
 
 fn end_of(text: &[u8], chain: &Chain, count: usize) -> usize {
@@ -286,7 +309,7 @@ fn entity_of(
     chain: &Chain,
     (said, far): (Context, u8),
 ) -> Option<Entity> {
-    use Context::{Card, Iban, National, Nothing, Other, Phone, Ssn};
+    use Context::{Card, Iban, National, Nothing, Other, Phone, Ssn, Unknown};
     let between = if groups.len() == 1 { &[] } else { &chain.before[..groups.len()] };
     let seps = between.iter().fold(0, |all, one| all | one);
     let single = groups.len() == 1;
@@ -296,20 +319,30 @@ fn entity_of(
     if (12..=19).contains(&digits.len()) && !chain.plus && seps & (PAREN | SLASH) == 0 {
         let even = matches!(
             groups,
-            [4, 4, 4, 4] | [4, 6, 5] | [4, 4, 4, 4, 3] | [4, 6, 4] | [8, 8] | [4, 4, 5]
+            [4, 4, 4, 4]
+                | [4, 6, 5]
+                | [4, 4, 4, 4, 3]
+                | [4, 6, 4]
+                | [8, 8]
+                | [4, 4, 5]
+                | [4, 3, 3, 3]
         );
+        let uniform = between.iter().skip(2).all(|sep| *sep == between[1]);
         let card = is_card(digits);
         if said == Card
             && digits.len() >= 13
             && far <= 2
-            && (card || even && !listed || single && far == 0)
+            && (card || even && seps & LIST == 0 || single && far == 0)
         {
             return Some(Entity::Card);
         }
         if said != Other
             && card
-            && (!listed || even && seps & LIST != 0)
-            && (single || even || said == Card || groups.len() <= 6 && seps & DOT == 0)
+            && (!listed || even && uniform)
+            && (single
+                || even
+                || said == Card
+                || uniform && seps & DOT == 0 && groups.iter().all(|group| (3..=8).contains(group)))
         {
             return Some(Entity::Card);
         }
@@ -321,6 +354,7 @@ fn entity_of(
         return (said == Ssn && groups == [3, 2, 4]).then_some(Entity::Ssn);
     }
     match said {
+        Unknown if !chain.plus => return strong(groups, digits, seps),
         Other if far == 0 || !chain.plus => {
             return strong(groups, digits, seps).filter(|_| far > 0);
         }
@@ -346,8 +380,13 @@ fn entity_of(
     }
     let nanp = |ten: &[u8]| ten.len() == 10 && ten[0] >= b'2' && ten[3] >= b'2';
     // `122.0.6261.64`: a version.
-    let version = seps == DOT && groups.contains(&1);
-    let awaited = said == Phone && !version && far <= if single { 1 } else { 2 };
+    let version = seps == DOT && (groups.contains(&1) || far > 0 && digits[0] != b'0');
+    let near = match (single, digits.len()) {
+        (true, ..9) => 0,
+        (true, _) => 1,
+        _ => 2,
+    };
+    let awaited = said == Phone && !version && far <= near;
     if chain.plus && (8..=15).contains(&digits.len()) && (!single || digits.len() >= 10 || awaited)
     {
         return Some(Entity::Phone);
@@ -363,6 +402,19 @@ fn entity_of(
             Ssn if digits.len() == 9 => Some(Entity::Ssn),
             _ => Some(Entity::Phone),
         };
+    }
+    // `0044 20 7946 0018`, `020 7946 0018`, `07700 900123`, `0171/1234567`: the forms of countries that write no other number so.
+    let national = match (groups, seps) {
+        ([4 | 5, 2..=4, 3..=8], BLANK | DASH) | ([4, 2 | 3, 3 | 4, 3 | 4], BLANK | DASH) => {
+            digits.starts_with(b"00") && digits[2] != b'0' && (11..=15).contains(&digits.len())
+        }
+        ([3, 4, 4], BLANK) => matches!(&digits[..3], b"020" | b"023" | b"024" | b"028" | b"029"),
+        ([5, 6], BLANK) => digits.starts_with(b"07"),
+        ([4, 7 | 8], SLASH) => matches!(&digits[..3], b"015" | b"016" | b"017"),
+        _ => false,
+    };
+    if national && said != Other {
+        return Some(Entity::Phone);
     }
     // `00 49 30 ...`, `0049...`, `(0)30 ...`.
     if digits.starts_with(b"00") && (11..=16).contains(&digits.len()) && said != Nothing && awaited

@@ -31,7 +31,9 @@ pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     let digits = left[first..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut parts = left[first..].split(|byte| *byte == b' ');
     let number = parts.next().unwrap_or_default();
+    let letters = number[digits..].iter().all(u8::is_ascii_alphabetic);
     let sound = digits <= 5
+        && letters
         && number.len() <= digits + 2
         && first
             .checked_sub(1)
@@ -48,6 +50,8 @@ pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     }
     if sound && (1..=4).contains(&words) && (upper || ordinal) {
         found.add(start + first..rest(text, word.end), Entity::Address);
+    } else if words == 0 {
+        french(text, word, found);
     }
 }
 
@@ -70,11 +74,15 @@ pub(super) fn rue(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     }
     let left = &text[word.start.saturating_sub(9)..word.start];
     let left = left.strip_suffix(b" ").unwrap_or(left);
+    let left = left.strip_suffix(b" bis").or_else(|| left.strip_suffix(b" ter")).unwrap_or(left);
     let left = left.strip_suffix(b",").unwrap_or(left);
     let digits = left.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let house = (1..=4).contains(&digits)
         && left.len() > digits
-        && matches!(left[left.len() - digits - 1], b' ' | b'"' | b'=' | b'\'' | b':');
+        && matches!(
+            left[left.len() - digits - 1],
+            b' ' | b'"' | b'=' | b'\'' | b':' | b'(' | b'[' | b'>'
+        );
     if !house && !text[word.start].is_ascii_uppercase() {
         return;
     }
@@ -173,6 +181,12 @@ pub(super) fn house(text: &[u8], start: usize, end: usize, found: &mut Found<'_>
         b"laan",
         b"gracht",
         b"gatan",
+        b"gate",
+        b"gata",
+        b"veien",
+        b"plein",
+        b"kade",
+        b"singel",
         "vägen".as_bytes(),
         b"vagen",
         b"vej",
@@ -208,7 +222,7 @@ pub(super) fn may_be_house(text: &[u8], at: usize) -> bool {
     #[rustfmt::skip]
     let street = matches!(
         end,
-        [0x9f, b'e'] | b"se" | b"r." | b"eg" | b"tz" | b"ee" | b"ng" | b"mm" | b"er" | b"at" | b"an" | b"ht" | b"en" | b"ej" | b"de" | b"tu"
+        [0x9f, b'e'] | b"se" | b"r." | b"eg" | b"tz" | b"ee" | b"ng" | b"mm" | b"er" | b"at" | b"an" | b"ht" | b"en" | b"ej" | b"de" | b"tu" | b"te" | b"ta" | b"in" | b"el"
     );
     street
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
-use super::keys::is_placeholder;
+use super::secret::is_placeholder;
 use super::text;
 use super::words::Token;
 use crate::entity::Entity;

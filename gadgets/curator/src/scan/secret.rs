@@ -1,0 +1,169 @@
+//! What values look like: random, like a word, masked.
+
+/// How many of lower case, upper case, digits and others there are.
+pub(super) fn mixed(value: &[u8]) -> usize {
+    let value = &value[..value.len().min(128)];
+    let has = |is: fn(&u8) -> bool| usize::from(value.iter().any(is));
+    has(u8::is_ascii_lowercase)
+        + has(u8::is_ascii_uppercase)
+        + has(u8::is_ascii_digit)
+        + has(u8::is_ascii_punctuation)
+}
+
+pub(super) fn is_word_like(value: &[u8]) -> bool {
+    let body = value.strip_suffix(b".").or_else(|| value.strip_suffix(b":")).unwrap_or(value);
+    body.iter().skip(1).all(u8::is_ascii_lowercase)
+        || body.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+        || !body.iter().any(u8::is_ascii_digit)
+            && body.iter().all(|byte| {
+                byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/' | b'\'')
+            })
+}
+
+/// `1.2.3`, `v18.20`, `24.3.1785-SNAPSHOT`, `2.22-1ubuntu2`.
+pub(super) fn is_version(value: &[u8]) -> bool {
+    let rest = value.strip_prefix(b"v").unwrap_or(value);
+    let number = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let dots = rest[..number].iter().filter(|byte| **byte == b'.').count();
+    number == rest.len()
+        || dots > 0 && matches!(rest[number], b'-' | b'+') && rest.len() < number + 16
+        || dots > 1 && rest[number..].starts_with(b"el")
+}
+
+/// `/etc/keys/prod`, `9614/index/column`, `C:\\keys`: where something is, and no secret itself.
+pub(super) fn is_path(value: &[u8]) -> bool {
+    let slashes = memchr::memchr_iter(b'/', value).take(64).count();
+    let port = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    value.first() == Some(&b'/') && slashes > 1 && value.len() < 16 * slashes
+        || (2..=5).contains(&port) && value.get(port) == Some(&b'/')
+        || value.get(1..3) == Some(b":\\")
+}
+
+/// Words and short numbers with single signs in between: `checksum-04`, `pool-12-thread-3`.
+pub(super) fn is_of_words(value: &[u8]) -> bool {
+    let value = &value[..value.len().min(128)];
+    value.split(|byte| matches!(byte, b'-' | b'_' | b'.' | b'/')).all(|part| {
+        part.iter().all(u8::is_ascii_lowercase)
+            || part.len() < 5 && part.iter().all(u8::is_ascii_digit)
+    })
+}
+
+/// What somebody chose: of three kinds of signs at least, or words joined by dashes.
+pub(super) fn is_chosen(value: &[u8]) -> bool {
+    let printed = value.iter().all(u8::is_ascii_graphic);
+    let ends = !value.iter().any(|byte| matches!(byte, b'{' | b'(' | b'<'));
+    (4..=64).contains(&value.len())
+        && printed
+        && ends
+        && (mixed(value) >= 3 || value.iter().any(u8::is_ascii_digit) || is_of_words(value))
+        && !value.iter().all(u8::is_ascii_digit)
+}
+
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    const PLACEHOLDERS: &[&[u8]] = &[
+        b"null",
+        b"none",
+        b"nil",
+        b"true",
+        b"false",
+        b"undefined",
+        b"yes",
+        b"no",
+        b"redacted",
+        b"empty",
+        b"[redacted]",
+        b"<redacted>",
+        b"(null)",
+        b"ok",
+        b"expired",
+        b"invalid",
+        b"required",
+        b"missing",
+        b"hidden",
+        b"masked",
+        b"filtered",
+        b"[filtered]",
+        b"failed",
+        b"authentication",
+        b"incorrect",
+        b"changed",
+        b"not",
+        b"wrong",
+        b"accepted",
+        b"set",
+        b"unset",
+        b"provided",
+        b"{}",
+        b"...",
+        b"publickey",
+        b"plaintext",
+        b"too",
+        b"must",
+        b"cannot",
+        b"mismatch",
+        b"rejected",
+        b"updated",
+        b"reset",
+        b"unchanged",
+        b"protected",
+        b"encrypted",
+        b"secret",
+        b"omitted",
+        b"removed",
+        b"sensitive",
+        b"unavailable",
+        b"default",
+    ];
+    let value = value.trim_ascii();
+    // `<password>`, `[PROTECTED]`, and so escaped.
+    let framed = |open: &[u8], close: &[u8]| {
+        let inner = value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        inner.is_some_and(|it| it.iter().all(|byte| !byte.is_ascii_digit()))
+    };
+    let frames = [(&b"<"[..], &b">"[..]), (b"[", b"]"), (b"%3C", b"%3E"), (b"%5B", b"%5D")];
+    let starred = [&b"***"[..], b"%2A%2A%2A", b"\xe2\x80\xa2\xe2\x80\xa2"];
+    let start = &value[..value.len().min(64)];
+    if frames.iter().any(|(open, close)| framed(open, close))
+        || starred.iter().any(|stars| memchr::memmem::find(start, stars).is_some())
+    {
+        return true;
+    }
+    let fill = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#');
+    // `XXXX-XXXX-XXXX-9911`: all but the last four.
+    let masked = value.len() >= 12 && value[..value.len() - 4].iter().all(fill);
+    masked
+        || value.iter().take(64).all(fill)
+        || value.starts_with(b"${")
+        || value.starts_with(b"$(")
+        || value.starts_with(b"{{")
+        || value.starts_with(b"%(")
+        || PLACEHOLDERS.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// A token, not a word: letters with digits, or long in both cases. Looks at 128 bytes.
+pub(super) fn is_random(value: &[u8]) -> bool {
+    let value = &value[..value.len().min(128)];
+    let (mut digits, mut letters, mut colons) = (0, 0, 0);
+    for (nth, byte) in value.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'a'..=b'z' | b'A'..=b'Z' => letters += 1,
+            b'-' | b'_' | b'.' | b'/' | b'+' | b'~' | b'%' => {}
+            b'=' if nth + 3 > value.len() => {}
+            b':' if colons == 0 && value.len() >= 20 => colons = 1,
+            _ => return false,
+        }
+    }
+    let long =
+        value.len() >= 24 && mixed(value) >= 2 && !value.contains(&b'.') && !value.contains(&b'/');
+    let all = value.len() >= 32 && mixed(value) >= 4 && value[0] != b'/';
+    // `CZQeVUGYvxALk8rMkqwDLB`: capitals and small letters change too often for words.
+    let turns = value
+        .windows(2)
+        .filter(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase())
+        .count();
+    let jagged = value.len() >= 16 && turns > 3 && turns * 5 >= value.len();
+    jagged
+        || letters >= 3 && (digits >= 2 || long || all)
+        || value.len() >= 16 && value.iter().all(u8::is_ascii_uppercase)
+}
