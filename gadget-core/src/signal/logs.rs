@@ -61,11 +61,13 @@ pub struct LogTemplate {
     pub elsewhere: u64,
 }
 
-/// The requests that a service answered of late.
+/// The requests of one kind that a service answered of late.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpanStats {
     /// The service.
     pub service: Arc<str>,
+    /// What was asked of it: a route, a query; the template of the lines that tell of it.
+    pub name: Arc<str>,
     /// Over how long.
     pub over: Duration,
     /// How many.

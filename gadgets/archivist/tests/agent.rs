@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gadget_archivist::{Archivist, POLICY, Settings};
+use gadget_archivist::{Archivist, LogWatch, POLICY, Settings};
 use gadget_core::testing::RecordingActions;
 use gadget_core::{
     Agent, CaptureCall, Comm, End, Event, Exit, ExitSource, Exits, HostFacts, LogActivity,
-    LogTemplate, ManualClock, Policy, ProcessId, Reading, ServiceLogs, Severity, Signal, Step,
-    Subject, Timestamp, Verdict,
+    LogFlags, LogMeta, LogTemplate, ManualClock, Policy, ProcessId, Reading, ServiceLogs, Severity,
+    Signal, SourceId, Step, Subject, Timestamp, Verdict,
 };
 
 struct Bench {
@@ -208,4 +208,35 @@ fn an_end_that_is_in_order_is_no_incident() {
         bench.pass(40, Some(Reading::Exited(exit)));
     }
     assert!(bench.flushed().is_empty());
+}
+
+#[test]
+fn requests_that_slow_down_are_found_in_the_lines_that_report_them() {
+    let policy = Policy::from_toml(POLICY).unwrap();
+    let mut bench = Bench::new(Archivist::builder().build().unwrap(), policy);
+    let mut watch = LogWatch::default();
+    let at = |second: u64| Timestamp::from_secs(START + second);
+    let mut signals = Vec::new();
+    for second in 1..=500 {
+        for nth in 0..20 {
+            let millis = if second > 400 { 900 } else { 10 + (second * 7 + nth * 13) % 40 };
+            let line = format!("GET /cart/{second}{nth} 200 in {millis} ms");
+            let meta = LogMeta {
+                source: SourceId::OTHER,
+                at: at(second),
+                written: None,
+                severity: None,
+                flags: LogFlags::default(),
+            };
+            watch.observe_line("api", &meta, line.as_bytes());
+        }
+        watch.readings(at(second), &mut signals);
+        bench.agent.step(&signals, at(second));
+        signals.clear();
+    }
+    let [(from, until, reason)] = &bench.flushed()[..] else { panic!("{:?}", bench.flushed()) };
+    assert!(reason.contains("latency in api"), "{reason}");
+    // Two readings of five seconds after it began, less the 90 seconds before.
+    assert!((310..=325).contains(from) && (430..=445).contains(until), "{from} {until}");
+    assert!(bench.said("0.900 s, where 0.049 s are usual: GET /cart/<*> in <*> ms"));
 }

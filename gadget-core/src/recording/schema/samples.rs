@@ -430,6 +430,7 @@ fn of_the_agent() -> Vec<Reading> {
         })),
         Reading::SpanStats(Box::new(SpanStats {
             service: "s".into(),
+            name: "n".into(),
             over: Duration::new(1, 2),
             count: 3,
             errors: 4,

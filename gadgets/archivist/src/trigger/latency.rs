@@ -17,7 +17,7 @@ const MEMORY: f64 = 120.0;
 /// A reading of fewer requests says nothing of its slowest.
 const FEWEST: u64 = 20;
 
-/// Services with a baseline.
+/// Kinds of requests with a baseline.
 const MOST: usize = 1024;
 
 /// The logarithm of the slowest, and the share of failures, as they usually are.
@@ -34,7 +34,8 @@ struct Baseline {
 #[derive(Clone, Debug)]
 pub(super) struct Latency {
     on: bool,
-    baselines: BTreeMap<Arc<str>, Baseline>,
+    /// By service and name.
+    baselines: BTreeMap<(Arc<str>, Arc<str>), Baseline>,
 }
 
 impl Latency {
@@ -43,11 +44,12 @@ impl Latency {
     }
 
     pub(super) fn observe(&mut self, spans: &SpanStats, at: Timestamp) -> Option<Trigger> {
-        let is_known = self.baselines.contains_key(&spans.service);
+        let key = (Arc::clone(&spans.service), Arc::clone(&spans.name));
+        let is_known = self.baselines.contains_key(&key);
         if !self.on || spans.count < FEWEST || (!is_known && self.baselines.len() >= MOST) {
             return None;
         }
-        let baseline = self.baselines.entry(Arc::clone(&spans.service)).or_default();
+        let baseline = self.baselines.entry(key).or_default();
         let slow = spans.p99.as_secs_f64().max(1e-6).ln();
         let failures = spans.errors as f64 / spans.count as f64;
         let deviation = (slow - baseline.slow) / baseline.spread.max(0.1);
@@ -77,10 +79,13 @@ fn trigger(spans: &SpanStats, baseline: &Baseline, slower: bool, at: Timestamp) 
     evidence.push((Name::Borrowed("baseline"), usual));
     evidence.push((Name::Borrowed("requests"), spans.count as f64));
     evidence.push((Name::Borrowed("failed"), spans.errors as f64));
+    let name = &spans.name;
     let statement = if slower {
-        format!("{service}: the slowest of 100 take {now:.3} s, where {usual:.3} s are usual")
+        format!(
+            "{service}: the slowest of 100 take {now:.3} s, where {usual:.3} s are usual: {name}"
+        )
     } else {
-        format!("{service}: {} of {} requests failed", spans.errors, spans.count)
+        format!("{service}: {} of {} requests failed: {name}", spans.errors, spans.count)
     };
     let (about, statement) = (Arc::clone(service), statement.into());
     Trigger { at, about, cause: Cause::Latency, statement, evidence }
@@ -97,6 +102,7 @@ mod tests {
         let found = p99.enumerate().filter(|&(second, (millis, errors))| {
             let spans = SpanStats {
                 service: "api".into(),
+                name: "GET /".into(),
                 over: Duration::from_secs(1),
                 count: 100,
                 errors,

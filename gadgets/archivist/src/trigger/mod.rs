@@ -5,6 +5,7 @@ mod errors;
 mod latency;
 mod news;
 mod services;
+mod spans;
 mod watch;
 
 use std::fmt;

@@ -9,6 +9,7 @@ use gadget_core::{
 };
 use gadget_template::{Miner, MinerSettings, Seen};
 
+use super::spans::Spans;
 use crate::ring::Entry;
 
 /// News told at a time; of more, the rest is counted.
@@ -53,6 +54,7 @@ pub struct LogWatch {
     /// The service of each source, by the source's place.
     by_source: Vec<Option<(SourceId, u32)>>,
     young: Vec<Young>,
+    spans: Spans,
     news: Vec<LogTemplate>,
     /// Of the last batch.
     templates: Vec<u32>,
@@ -76,6 +78,7 @@ impl LogWatch {
             by_name: HashMap::new(),
             by_source: Vec::new(),
             young: Vec::new(),
+            spans: Spans::default(),
             news: Vec::new(),
             templates: Vec::new(),
             untold: 0,
@@ -146,6 +149,12 @@ impl LogWatch {
         self.repeated(now);
         let signal = |reading| Signal { at: now, subject: Subject::Host, reading };
         out.extend(self.news.drain(..).map(|news| signal(Reading::LogTemplate(news.into()))));
+        let (services, miner) = (&self.services, &self.miner);
+        let names = |service: u32, template: u32| {
+            let name = miner.template(template).map(ToString::to_string).unwrap_or_default();
+            (Arc::clone(&services[service as usize].name), name.into())
+        };
+        self.spans.take(now, names, |it| out.push(signal(Reading::SpanStats(it.into()))));
         let over = now.since(self.since.replace(now).unwrap_or(now));
         let services: Vec<_> = self.services.iter_mut().filter_map(Service::taken).collect();
         let activity = LogActivity { over, services };
@@ -187,6 +196,7 @@ impl LogWatch {
         its.bytes += text.len() as u64;
         its.errors += u64::from(meta.severity >= Some(Severity::Error));
         let seen = self.miner.observe(service, text);
+        self.spans.line((service, seen.template), meta.severity, meta.at, text);
         if seen.new {
             self.tell(service, seen.template, meta.severity, meta.at, 1);
             if self.young.len() < MOST_YOUNG {
