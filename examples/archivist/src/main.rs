@@ -6,7 +6,6 @@ mod plane;
 mod readings;
 mod redact;
 mod replay;
-mod say;
 mod watch;
 
 use std::io::{self, Write as _};

@@ -8,17 +8,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gadget_archivist::{Archivist, POLICY, Settings};
 use gadget_core::{FlushQueue, LogInput, LogSources, SignalProvider, Stop};
-use gadget_example_common::Program;
+use gadget_example_common::{Program, Statements};
 use gadget_signals::logs::{LineReader, Refine, RefineSettings, Start, Tail};
 use gadget_signals::{CgroupLayout, Cgroups, Chosen, ExitsProvider, HostProviders};
 use signal_hook::consts::SIGUSR1;
 
+use crate::NAME;
 use crate::cli::Asked;
 use crate::keep::Keep;
 use crate::plane::Plane;
 use crate::readings::{LogReadings, readings};
 use crate::redact::Redact;
-use crate::{NAME, say};
 
 /// Follows, keeps and writes until it is told to end.
 pub(crate) fn watch(asked: &Asked) -> anyhow::Result<()> {
@@ -62,7 +62,7 @@ pub(crate) fn watch(asked: &Asked) -> anyhow::Result<()> {
     let program = Program {
         name: NAME,
         gadget: archivist.build()?,
-        tongue: say::Incidents,
+        tongue: Statements("keeps"),
         policy: Some(POLICY),
     };
     let result = program.run(

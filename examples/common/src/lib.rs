@@ -11,5 +11,5 @@ mod watch;
 
 pub use cli::{Answer, Command, EXIT_CODES, LedgerCommand, Watch, run};
 pub use programs::Programs;
-pub use say::{Tongue, evidence_json, name_of, secs, subject_json};
+pub use say::{Statements, Tongue, evidence_json, name_of, secs, subject_json};
 pub use watch::Program;

@@ -21,6 +21,35 @@ pub trait Tongue {
     fn alive(&self, world: &World) -> (Value, String);
 }
 
+/// The words of a gadget whose statements need none but their own, each of which is news. It says what it does all the time: "keeps".
+#[derive(Clone, Copy)]
+pub struct Statements(pub &'static str);
+
+impl Tongue for Statements {
+    fn is_news(&mut self, _: &Assessment, _: bool) -> bool {
+        true
+    }
+
+    fn json(&self, assessment: &Assessment, _: &World) -> Value {
+        json!({
+            "kind": "assessed",
+            "at": assessment.at.to_string(),
+            "class": assessment.class,
+            "statement": assessment.statement,
+            "evidence": evidence_json(&assessment.evidence),
+        })
+    }
+
+    fn text(&self, assessment: &Assessment, _: &World) -> String {
+        let statement = assessment.statement.as_deref().unwrap_or_default();
+        format!("{:9} {statement}", assessment.class)
+    }
+
+    fn alive(&self, _: &World) -> (Value, String) {
+        (json!({"kind": "alive"}), self.0.to_owned())
+    }
+}
+
 /// Prints events.
 pub(crate) struct Voice<W, T> {
     out: W,

@@ -3,7 +3,6 @@
 
 mod cli;
 mod out;
-mod say;
 mod survey;
 mod watch;
 

@@ -12,7 +12,7 @@ use gadget_core::{
     TelemetryCell, Timestamp, World,
 };
 use gadget_envelope::{AgentIdentity, Outbox};
-use gadget_example_common::{Program, Watch};
+use gadget_example_common::{Program, Statements, Watch};
 use gadget_export::{AgentMetric, ExportHandle, Exposition, MetricKind, Prometheus};
 use gadget_signals::{
     CensusProvider, CensusStatus, CgroupLayout, Cgroups, Chosen, ExitsProvider, HostProviders,
@@ -22,7 +22,7 @@ use gadget_surveyor::settings::Settings;
 use gadget_surveyor::{POLICY, Surveyor};
 
 use crate::cli::Asked;
-use crate::{NAME, out, say, survey};
+use crate::{NAME, out, survey};
 
 /// What is known of the agent itself, for whoever sends it.
 pub(crate) type Numbers = Arc<Mutex<Vec<AgentMetric>>>;
@@ -76,7 +76,8 @@ pub(crate) fn watch(asked: &Asked) -> anyhow::Result<()> {
     let server = Prometheus::serve(asked.listen, exposition)?;
     eprintln!("{NAME}: metrics at http://{}/metrics", server.address());
 
-    let program = Program { name: NAME, gadget: shown, tongue: say::Changes, policy: Some(POLICY) };
+    let tongue = Statements("counts");
+    let program = Program { name: NAME, gadget: shown, tongue, policy: Some(POLICY) };
     let providers = || providers(asked, census, modules, &settings, &cell);
     let result = program.run(&asked.watch, providers, |backend| backend.telemetry(cell.clone()));
     if !carrier.stop(ENDING) {
@@ -98,8 +99,8 @@ pub(crate) fn record(file: &Path, seconds: u64) -> anyhow::Result<()> {
         Err(error) => host.missing.push(format!("without pressure: {error}")),
     }
     let asked = Watch { record: Some(file.to_owned()), seconds: Some(seconds), ..Watch::default() };
-    let program =
-        Program { name: NAME, gadget: gadget_core::Idle, tongue: say::Changes, policy: None };
+    let tongue = Statements("counts");
+    let program = Program { name: NAME, gadget: gadget_core::Idle, tongue, policy: None };
     program.run(&asked, || Ok(host), |backend| backend)
 }
 
