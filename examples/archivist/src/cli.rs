@@ -75,7 +75,7 @@ pub(crate) struct Asked {
 pub(crate) enum Command {
     /// Replay recorded logs of a system with faults: which are found, how soon, and how often there is an alarm without one
     Replay {
-        /// The directory of the recordings; by default what GADGET_DATA names
+        /// The directory of the recordings, or a file of lines as there: what triggers in it; by default what GADGET_DATA names
         data: Option<PathBuf>,
     },
     #[command(flatten)]

@@ -32,7 +32,8 @@ fn main() -> ExitCode {
 
 fn replayed(data: Option<PathBuf>) -> anyhow::Result<()> {
     let data = data.or_else(|| std::env::var_os("GADGET_DATA").map(PathBuf::from));
-    let report = replay::report(&data.unwrap_or_else(|| PathBuf::from("../shared/data")))?;
+    let data = data.unwrap_or_else(|| PathBuf::from("../shared/data"));
+    let report = if data.is_file() { replay::recording(&data) } else { replay::report(&data) }?;
     match io::stdout().write_all(report.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -45,17 +45,20 @@ pub(crate) fn load(data: &Path) -> anyhow::Result<Vec<Stream>> {
     entries
         .into_iter()
         .map(|entry| {
-            let path = folder.join(format!("{}.jsonl.gz", entry.name));
-            let file =
-                File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let lines = BufReader::new(GzDecoder::new(file))
-                .lines()
-                .map(|line| Ok(serde_json::from_str(&line?)?))
-                .collect::<anyhow::Result<_>>()
-                .with_context(|| format!("cannot understand {}", path.display()))?;
+            let lines = lines(&folder.join(format!("{}.jsonl.gz", entry.name)))?;
             Ok(Stream { entry, lines })
         })
         .collect()
+}
+
+/// The lines of one stream: a file of JSON lines, compressed by gzip.
+pub(crate) fn lines(path: &Path) -> anyhow::Result<Vec<Line>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    BufReader::new(GzDecoder::new(file))
+        .lines()
+        .map(|line| Ok(serde_json::from_str(&line?)?))
+        .collect::<anyhow::Result<_>>()
+        .with_context(|| format!("cannot understand {}", path.display()))
 }
 
 /// How lines are written.

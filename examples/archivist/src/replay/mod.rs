@@ -1,6 +1,7 @@
 //! Replays recorded logs of a system with faults: which are found, how soon, and how often there is an alarm without a fault.
 
 mod data;
+mod play;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -259,6 +260,24 @@ fn judge(stream: &Stream, triggers: &[Trigger]) -> Found {
         after: others.count() - before,
         service,
     }
+}
+
+/// What triggers in a recording, and what is sent first.
+pub(crate) fn recording(path: &Path) -> anyhow::Result<String> {
+    let played = play::play(data::lines(path)?, Settings::default())?;
+    let mut out = String::new();
+    for trigger in &played.triggers {
+        writeln!(out, "{} {:19} {}", trigger.at, trigger.cause, trigger.statement)?;
+    }
+    for sent in &played.incidents {
+        writeln!(out, "\n{} {}, {} lines:", sent.until, sent.reason, sent.lines)?;
+        for line in &sent.first {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    let (lines, triggers, sent) = (played.lines, played.triggers.len(), played.incidents.len());
+    writeln!(out, "\n{lines} lines, {triggers} triggers, {sent} incidents")?;
+    Ok(out)
 }
 
 /// The table, and how far it depends on what is set.
