@@ -28,9 +28,10 @@ use crate::redact::is_replacement;
 use crate::span::{Finder, Span};
 use index::Index;
 use marks::Marks;
+use net::Whose;
 use numbers::Numbers;
 use text::{Ends, Gap};
-use words::Sense;
+use words::{Phrase, Sense};
 
 pub use learned::{CompiledRule, Learned, MOST_RULES};
 pub use shape::{MOST_BYTES, MOST_PIECES, NotAShape, Shape};
@@ -54,11 +55,20 @@ struct Found<'a> {
     figures: usize,
     /// A name was read as far as here.
     names: usize,
+    whose: Whose,
 }
 
 impl<'a> Found<'a> {
     fn new(text: &'a [u8], spans: &'a mut Vec<Span>, entities: u32) -> Self {
-        Self { text, spans, entities, ends: Ends::default(), figures: 0, names: 0 }
+        Self {
+            text,
+            spans,
+            entities,
+            ends: Ends::default(),
+            figures: 0,
+            names: 0,
+            whose: Whose::default(),
+        }
     }
 
     fn add(&mut self, range: Range<usize>, entity: Entity) {
@@ -128,8 +138,13 @@ impl Scanner {
     /// where there is no value.
     pub fn scan(&self, text: &[u8], spans: &mut Vec<Span>) {
         let from = spans.len();
-        let high = self.plain(text, &mut Found::new(text, spans, self.entities));
+        let mut found = Found::new(text, spans, self.entities);
+        let high = self.plain(text, &mut found);
+        let whose = found.whose;
         clothes::scan(self, text, high, spans);
+        if !whose.is_certain() {
+            whose.settle(text, from, &mut Found::new(text, spans, self.entities));
+        }
         if !self.learned.is_empty() {
             self.learned.scan(text, spans);
         }
@@ -179,8 +194,13 @@ fn look(text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
     match sense {
         Sense::Key(key) => keys::after(text, word, key, found),
         Sense::Token(token) => tokens::at(text, word, token, found),
-        Sense::Person(phrase) => people::after(text, word, phrase, found),
-        Sense::Owner => net::after(text, word, found),
+        Sense::Person(phrase) => {
+            if phrase == Phrase::Role {
+                found.whose.speak(text, word.clone());
+            }
+            people::after(text, word, phrase, found);
+        }
+        Sense::Owner(owner) => net::after(text, word, owner, found),
         Sense::At => mail::in_words(text, word, found),
         Sense::Street => places::street(text, word, found),
         Sense::Rue => places::rue(text, word, found),

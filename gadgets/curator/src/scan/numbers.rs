@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Found;
 use super::context::{self, Context, Said, context};
+use super::net;
 use super::places;
 use super::text::{self, is_word};
 use super::tokens;
@@ -46,6 +47,12 @@ impl Numbers {
     /// Looks at the number that begins at `start`; `window` has a bit for each digit from there on.
     pub(super) fn at(&mut self, text: &[u8], start: usize, window: u32, found: &mut Found<'_>) {
         if start < self.done {
+            return;
+        }
+        if found.whose.is_near(start)
+            && let Some(end) = net::near(text, start, found)
+        {
+            self.done = end;
             return;
         }
         // `$6$`: the hash of a password.
@@ -157,7 +164,8 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         chain.range.start = at - 1;
         chain.before[0] = PAREN;
     }
-    if text::before(text, chain.range.start) == Some(b'+') {
+    let joined = |at: usize| text::before(text, at).is_some_and(is_word);
+    if text::before(text, chain.range.start) == Some(b'+') && !joined(chain.range.start - 1) {
         chain.range.start -= 1;
         chain.plus = true;
     } else if chain.range.start >= 3 && text[..chain.range.start].ends_with(b"%2B") {
@@ -397,7 +405,8 @@ fn entity_of(
     if matches!(groups, [1, 3, 3, 4]) && digits[0] == b'1' && nanp(&digits[1..]) {
         return Some(Entity::Phone);
     }
-    if ones && (7..=15).contains(&digits.len()) && seps & DOT == 0 {
+    let even = between.iter().skip(2).all(|sep| *sep == between[1]);
+    if ones && even && (7..=15).contains(&digits.len()) && seps & (DOT | SLASH) == 0 {
         return match said {
             Ssn if digits.len() == 9 => Some(Entity::Ssn),
             _ => Some(Entity::Phone),

@@ -10,7 +10,7 @@ pub(super) enum Sense {
     /// Somebody's name comes after it.
     Person(Phrase),
     /// Somebody's address on the network comes after it.
-    Owner,
+    Owner(Owner),
     /// `at` in a mail address in words.
     At,
     /// A word for a street after its name: `Long Street`.
@@ -54,6 +54,19 @@ pub(super) enum Phrase {
     Preposition,
     /// `customer`, `patient`: two words with a capital.
     Role,
+}
+
+/// Whose address on the network it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Somebody's.
+    Known,
+    /// Somebody's, if the key has them in it: `user_ip`, `pod_ip`.
+    Key,
+    /// Somebody's, if the line has something else of theirs.
+    Maybe,
+    /// Somebody is spoken of; the address may follow.
+    Person,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,11 +184,15 @@ const WORDS: &[(Sense, &[&str])] = &[
         "prezado", "prezada", "gentile", "geehrter herr", "geehrte frau", "mevrouw", "dhr", "captain", "welcome", "welcome back", "thanks", "thank you", "dom", "don", "doña", "sehr geehrte frau", "sehr geehrter herr",
     ]),
     (Sense::Person(Phrase::Preposition), &["for", "by", "from", "to", "of", "with", "and", "is", "as", "für", "von", "an", "par", "pour", "de", "del", "por", "para", "con", "di", "da", "between", "called", "named", "und", "et"]),
-    (Sense::Owner, &[
+    (Sense::Owner(Owner::Key), &["ip", "ips", "ipaddr", "ipv4", "ipv6"]),
+    (Sense::Owner(Owner::Maybe), &["rip", "remote", "remote_host"]),
+    (Sense::Owner(Owner::Person), &["home ip of", "ip of", "session of", "logon by", "login by", "sign-in for", "signup of", "player", "shopper", "viewer", "email", "e-mail", "account", "abonné", "abonne"]),
+    (Sense::Owner(Owner::Known), &[
+        "signed up from", "session_ip", "sessionip", "session ip", "member_ip", "memberip", "signup_ip", "signupip", "useripaddress", "user_ip_address", "remote_user_ip", "remoteuserip", "sourceipofuser",
         "client_ip", "clientip", "client-ip", "client ip", "user_ip", "userip", "user-ip", "user ip", "customer_ip", "customerip", "customer ip", "remote_ip", "remoteip", "login_ip",
         "loginip", "login ip", "visitor_ip", "visitorip", "visitor ip", "visitor", "session from", "logged in from", "logged on from", "log in from", "login from", "login attempt from", "sign-in from", "signin from", "sign in from", "signed in from", "signup from", "registered from", "connected from home", "accessed from", "request from user at", "user at", "customer at", "member at",
         "x-forwarded-for", "x_forwarded_for", "forwarded for", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "http_x_forwarded_for", "xff", "forwardedfor",
-        "ip_address", "ipaddress", "ip address", "ip-address", "ip_addr", "ipaddr", "home_ip", "home ip", "device_ip", "deviceip", "device ip", "subscriber_ip", "subscriberip", "subscriber ip",
+        "ip_address", "ipaddress", "ip address", "ip-address", "ip_addr", "home_ip", "home ip", "device_ip", "deviceip", "device ip", "subscriber_ip", "subscriberip", "subscriber ip",
         "last_ip", "lastip", "last login ip", "last_login_ip", "sender_ip", "senderip", "caller_ip", "callerip", "caller ip", "player_ip", "end_user_ip", "enduserip", "patient_ip", "member_ip", "viewer_ip", "browser_ip", "public_ip", "signup_ip", "registration_ip", "origin_ip",
         "client_addr", "clientaddr", "client address", "clientaddress", "client_address", "remote_addr", "remoteaddr", "user_addr", "ip-adresse", "ip_adresse", "adresse ip", "direccion ip", "dirección ip", "endereço ip", "indirizzo ip", "kunden-ip", "kunden_ip", "ip_cliente", "ip_client", "ip_usuario", "ip du client", "ip del cliente", "ip do cliente",
     ]),
