@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use gadget_core::Timestamp;
+use gadget_core::{FlushRequest, Timestamp};
 use serde_json::json;
 
 use super::json::{self, Times};
@@ -69,8 +69,7 @@ impl FileSink {
 impl Sink for FileSink {
     fn begin(&mut self, summary: &Summary) -> io::Result<()> {
         let request = &summary.request;
-        let name = format!("incident-{}-{}.jsonl", stamp(request.until), request.plan.0);
-        let path = self.folder.join(name);
+        let path = self.folder.join(name(request, "jsonl"));
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(part(&path))?;
         (self.file, self.times) = (Some((file, path)), Times::default());
@@ -103,16 +102,28 @@ impl Sink for FileSink {
         self.out = Vec::new();
         file.sync_all()?;
         fs::rename(part(&path), &path)?;
-        File::open(&self.folder)?.sync_all()?;
+        sync(&path)?;
         self.last = Some(path);
         Ok(())
     }
 }
 
-fn part(path: &Path) -> PathBuf {
+/// The name of an incident's file.
+pub(super) fn name(request: &FlushRequest, ending: &str) -> String {
+    format!("incident-{}-{}.{ending}", stamp(request.until), request.plan.0)
+}
+
+/// The name of a file until all of it is on storage.
+pub(super) fn part(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
+}
+
+/// Makes what was renamed in the folder of `path`, or removed, durable.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// A time as a part of a file's name: `20261127T035925Z`.

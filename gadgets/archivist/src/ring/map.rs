@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::MmapMut;
+use memmap2::{MmapMut, MmapOptions};
 
 /// A locked file of fixed length, mapped and shared, so that what is written to it is there after the process was killed.
 pub(super) struct Map {
@@ -20,6 +20,14 @@ impl Map {
         // SAFETY: the file is locked, of mode 0600 and owned by this user, its blocks are allocated, and nobody who minds the lock
         // truncates it or writes to it while it is mapped. All that is read of it is checked as bytes of any content.
         let bytes = unsafe { MmapMut::map_mut(&file) }?;
+        Ok(Self { bytes, _file: file })
+    }
+
+    /// Maps the beginning of `file`, which the caller has locked and has found to be that long. What is written to it is seen by this
+    /// process alone.
+    pub(super) fn private(file: File, length: usize) -> io::Result<Self> {
+        // SAFETY: as above; the file takes its name once it is written, and is only removed from then on.
+        let bytes = unsafe { MmapOptions::new().len(length).map_copy(&file) }?;
         Ok(Self { bytes, _file: file })
     }
 

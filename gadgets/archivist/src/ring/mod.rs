@@ -5,11 +5,13 @@
 //! holds most of it loses its oldest chain: a noisy service cannot take a quiet one's history.
 
 mod column;
+mod copy;
 mod map;
 mod open;
 mod page;
 mod read;
 mod record;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +27,9 @@ use map::Map;
 use page::{HEAD, Head, Kind, MOST_SERVICES, NAME, PAGE, ROOM};
 
 pub use open::{ArchiveError, Left};
-pub(crate) use read::Place;
+pub(crate) use read::{Place, Visit};
 pub use record::Entry;
+pub(crate) use tally::Tally;
 
 /// A chain is compressed when it holds this much.
 const CHAIN: usize = 256 << 10;
@@ -90,6 +93,8 @@ struct Chain {
     length: usize,
     /// Of a frame: the bytes of its columns.
     columns: usize,
+    /// What is in it, once it takes no more lines.
+    tally: Option<Tally>,
 }
 
 #[derive(Debug)]
@@ -332,8 +337,9 @@ impl Archive {
     /// Compresses the open chain of a service. Where it does not get smaller it stays as it is.
     fn pack(&mut self, service: usize) {
         self.services[service].open = false;
-        let Some(chain) = self.services[service].chains.back() else { return };
+        let Some(chain) = self.services[service].chains.back_mut() else { return };
         gather(&self.map, &chain.pages, chain.length, &mut self.raw);
+        chain.tally = Tally::of(&self.raw);
         let Some(()) = column::group(&self.raw, &mut self.columns) else { return };
         self.packed.resize(get_maximum_output_size(self.columns.len()), 0);
         let Ok(length) = compress_into(&self.columns, &mut self.packed) else { return };
@@ -458,6 +464,7 @@ impl Chain {
             lines: 0,
             length: 0,
             columns: 0,
+            tally: None,
         }
     }
 }

@@ -106,7 +106,17 @@ impl Archive {
         }
         allocate(&file, length).map_err(failed)?;
         let map = Map::new(file).map_err(failed)?;
-        let mut archive = Self {
+        let mut archive = Self::of(map, settings);
+        let left = archive.recover();
+        archive.first = archive.next;
+        archive.map.write(0, &MAGIC);
+        archive.map.commit(CLOSED, 0);
+        Ok((archive, left))
+    }
+
+    /// One that knows nothing of what is in its file.
+    pub(super) fn of(map: Map, settings: ArchiveSettings) -> Self {
+        Self {
             map,
             settings,
             services: Vec::new(),
@@ -122,16 +132,11 @@ impl Archive {
             packed: Vec::new(),
             swept: 0,
             forgot: 0,
-        };
-        let left = archive.recover();
-        archive.first = archive.next;
-        archive.map.write(0, &MAGIC);
-        archive.map.commit(CLOSED, 0);
-        Ok((archive, left))
+        }
     }
 
     /// Takes up what is in the file, trusting nothing of it.
-    fn recover(&mut self) -> Left {
+    pub(super) fn recover(&mut self) -> Left {
         let bytes = self.map.bytes();
         let ours = bytes.starts_with(&MAGIC);
         let closed = bytes[CLOSED] == 1;
@@ -205,6 +210,7 @@ impl Archive {
             lines: 0,
             length,
             columns: parts.first().map_or(0, |(head, _)| head.raw as usize),
+            tally: None,
         };
         for (at, ..) in Records::new(&self.raw) {
             chain.lines += 1;

@@ -3,24 +3,35 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, vec_deque};
 use std::ops::Range;
+use std::sync::Arc;
 
 use gadget_core::{LogFlags, Severity, Timestamp};
 use lz4_flex::block::decompress_into;
+use serde::{Deserialize, Serialize};
 
 use super::column;
 use super::open::time;
 use super::page::Kind;
 use super::record::{Entry, Records};
-use super::{Archive, Chain, gather};
+use super::{Archive, Chain, Tally, gather};
 
-/// Where a line is kept. Holds as long as the archive is not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Where a line is kept. Holds as long as the archive is not changed, and in a copy of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) service: u32,
     chain: u64,
     /// Where its record begins, and the time of the one before, in microseconds.
     start: usize,
     before: u64,
+}
+
+/// Is told what is in a time.
+pub(crate) trait Visit {
+    /// What is in a chain of a service, all of it within the time if it is `whole`. Says whether to be told its lines, too.
+    fn chain(&mut self, service: u32, name: &Arc<str>, tally: &Tally, whole: bool) -> bool;
+
+    /// A line of a chain that has no tally, or of which the lines were asked for.
+    fn line(&mut self, place: Place, entry: &Entry<'_>);
 }
 
 /// A record that was found: what is known of it, and where its text is.
@@ -36,7 +47,7 @@ struct Found {
 /// Where a reader is in the lines of one service.
 struct Cursor<'a> {
     service: u32,
-    name: &'a str,
+    name: &'a Arc<str>,
     chains: vec_deque::Iter<'a, Chain>,
     /// The chain it is in, and whether this process has appended it.
     chain: u64,
@@ -96,20 +107,37 @@ impl Archive {
         }
     }
 
-    /// Every line of a time, one service after the other: cheaper than in order of time.
-    pub(crate) fn by_service(
+    /// Tells what is in a time, one service after the other; of chains of which that does not suffice, each line.
+    pub(crate) fn visit(&self, from: Timestamp, until: Timestamp, visit: &mut dyn Visit) {
+        for service in 0..self.services.len() as u32 {
+            self.visit_one(service, from, until, visit);
+        }
+    }
+
+    /// As [`visit`](Self::visit), of one service.
+    pub(crate) fn visit_one(
         &self,
+        service: u32,
         from: Timestamp,
         until: Timestamp,
-        mut each: impl FnMut(Place, &Entry<'_>),
+        visit: &mut dyn Visit,
     ) {
         let mut reader = self.reader(from, until);
-        for service in 0..self.services.len() {
-            let mut cursor = self.cursor(service);
-            while reader.forward(&mut cursor).is_some()
-                && let Some((place, entry)) = cursor.entry()
-            {
-                each(place, &entry);
+        let mut cursor = self.cursor(service as usize);
+        while let Some(chain) = reader.within(&mut cursor) {
+            if let Some(tally) = &chain.tally {
+                let whole = chain.first >= reader.from && chain.last <= reader.until;
+                if !visit.chain(service, cursor.name, tally, whole) {
+                    continue;
+                }
+            }
+            reader.enter(&mut cursor, chain);
+            while let Some(at) = cursor.next() {
+                if (reader.from..=reader.until).contains(&at)
+                    && let Some((place, entry)) = cursor.entry()
+                {
+                    visit.line(place, &entry);
+                }
             }
         }
     }
@@ -199,9 +227,7 @@ impl Reader<'_> {
                 Some(at) if (self.from..=self.until).contains(&at) => return Some(at),
                 Some(_) => {}
                 None => {
-                    let within =
-                        |chain: &&Chain| chain.last >= self.from && chain.first <= self.until;
-                    let Some(chain) = cursor.chains.by_ref().find(within) else {
+                    let Some(chain) = self.within(cursor) else {
                         cursor.bytes = Vec::new();
                         return None;
                     };
@@ -209,6 +235,11 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// The next chain that has lines of the time.
+    fn within<'a>(&self, cursor: &mut Cursor<'a>) -> Option<&'a Chain> {
+        cursor.chains.by_ref().find(|chain| chain.is_within(self.from, self.until))
     }
 
     /// Takes a cursor to the beginning of a chain.
