@@ -1,21 +1,22 @@
-//! What is kept, and the files that incidents are written to.
+//! What is kept, and the files that incidents are kept in until they are written.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use gadget_archivist::flush::{Budget, BudgetSettings, FileSink, flush};
+use gadget_archivist::flush::{Budget, BudgetSettings, Kept};
 use gadget_archivist::{Archive, ArchiveSettings, Left, LogWatch};
 use gadget_core::{Bytes, FlushRequest, LogBatch, LogSources, Timestamp};
 
 use crate::cli::Asked;
+use crate::write::Writer;
 
 /// The archive, and where incidents go.
 pub(crate) struct Keep {
     archive: Archive,
-    sink: FileSink,
+    out: PathBuf,
     budget: Budget,
-    #[cfg(feature = "otlp")]
-    otlp: Option<gadget_archivist::flush::OtlpSink>,
+    writer: Writer,
 }
 
 impl Keep {
@@ -36,16 +37,8 @@ impl Keep {
         };
         let a_day = BudgetSettings { bytes: mega(asked.per_day), ..BudgetSettings::default() };
         let budget = Budget::open(asked.keep.join("budget"), a_day);
-        let keep = Self {
-            archive,
-            sink: FileSink::new(&asked.out),
-            budget,
-            #[cfg(feature = "otlp")]
-            otlp: asked
-                .otlp
-                .as_ref()
-                .map(|endpoint| gadget_archivist::flush::OtlpSink::new(endpoint, Vec::new())),
-        };
+        let writer = Writer::start(asked)?;
+        let keep = Self { archive, out: asked.out.clone(), budget, writer };
         Ok((keep, left))
     }
 
@@ -65,39 +58,36 @@ impl Keep {
         self.archive.expire(now);
     }
 
-    /// Writes what was logged in the time that is asked for, and says how that went: a full disk is no reason to keep nothing.
+    /// Keeps what was logged in the time that is asked for, whatever comes after, to be written; says how that went: a full disk is no
+    /// reason to keep nothing.
     pub(crate) fn flush(
         &mut self,
         request: &FlushRequest,
         watch: &LogWatch,
         now: Timestamp,
     ) -> String {
-        self.write(request, watch, now).unwrap_or_else(|error| {
-            format!("incident of plan {} is not written: {error:#}", request.plan)
+        self.keep(request, watch, now).unwrap_or_else(|error| {
+            format!("incident of plan {} is not kept: {error:#}", request.plan)
         })
     }
 
-    fn write(
+    fn keep(
         &mut self,
         request: &FlushRequest,
         watch: &LogWatch,
         now: Timestamp,
     ) -> anyhow::Result<String> {
         self.budget.ask(now)?;
-        let summary =
-            flush(&self.archive, request, watch, &mut self.sink).context("cannot write it")?;
-        self.budget.spend(summary.bytes).context("cannot remember what was written today")?;
-        // The file is there by now, whatever becomes of the rest.
-        #[cfg(feature = "otlp")]
-        if let Some(sink) = &mut self.otlp {
-            flush(&self.archive, request, watch, sink).context("written, but not sent")?;
-        }
-        let file = self.sink.last().map(|path| path.display().to_string()).unwrap_or_default();
-        Ok(format!("{} lines of {} services in {file}", summary.lines, summary.services.len()))
+        let kept = Kept::keep(&self.archive, request, watch, &self.out)?;
+        let (lines, bytes) = (kept.summary().lines, kept.summary().bytes);
+        self.writer.take(kept);
+        self.budget.spend(bytes).context("cannot remember what was sent today")?;
+        Ok(format!("incident of plan {}: {lines} lines are safe", request.plan))
     }
 
-    /// Says that it ends in order.
+    /// Says that it ends in order, and ends once all is written.
     pub(crate) fn close(self) {
         self.archive.close();
+        self.writer.end();
     }
 }

@@ -7,6 +7,7 @@ mod readings;
 mod redact;
 mod replay;
 mod watch;
+mod write;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

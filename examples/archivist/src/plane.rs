@@ -19,6 +19,12 @@ use crate::redact::Redact;
 /// How long a read waits for lines.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// So long after a small read others may write: woken for each of some hundred lines a second, it took five times the time.
+const REST: Duration = Duration::from_millis(25);
+
+/// A read of more lines is no small one; whoever sends so many should not wait.
+const SMALL: usize = 256;
+
 /// How often the agent is told, whether there is news or not.
 const TELL: Duration = Duration::from_millis(500);
 
@@ -62,6 +68,9 @@ impl Plane {
                 self.keep.batch(&clean, &self.sources, templates);
                 // What is kept outlives us from here on.
                 self.input.commit(0).context("cannot remember how far the logs were read")?;
+                if (1..SMALL).contains(&raw.len()) {
+                    std::thread::sleep(REST);
+                }
             }
             let now = clock.now();
             if now.since(told) >= TELL {

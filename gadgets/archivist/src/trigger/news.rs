@@ -106,23 +106,24 @@ impl News {
         services: &mut Services,
     ) -> Option<Trigger> {
         if news.count > 1 {
-            return self.again(news).inspect(|_| services.alarmed(news.at));
+            return self.again(news).inspect(|_| services.alarmed(&news.service, news.at));
         }
         let service = services.learned(&news.service)?;
         let mut points = by_its_line(news);
         let is_trouble = points.grave() >= 2;
-        let (age, (troubles, all)) = (service.age, service.note(is_trouble, news.at));
+        let (age, past) = (service.age, service.note(is_trouble, news.at));
         points.elsewhere = if news.elsewhere > 0 { -2 } else { 0 };
-        // One for each of the last hour: a service that brings such news all the time needs more of it each time. And one for each
-        // three of them, on any service, that were triggers: a host on which all is new is not flushed all day.
+        // A service that brings such news all the time needs more of it each time, and so does a host on which all is new. What
+        // comes on the heels of a trigger is sent with it, and needs none of its own.
+        let by = |episodes: f64, each: f64| -(episodes / each).round() as i32;
         let alarms = services.alarms(news.at);
-        points.habit = -(troubles.round() as i32) - (alarms / 3.0).round() as i32;
-        points.calm = i32::from(is_trouble && age >= CALM && all < 0.5);
+        points.habit = by(past.episodes, 2.0) + by(alarms, 4.0) - past.triggers as i32;
+        points.calm = i32::from(is_trouble && age >= CALM && past.news < 0.5);
         if is_trouble {
             points.together = self.together(news);
         }
         if points.sum() >= self.needed {
-            services.alarmed(news.at);
+            services.alarmed(&news.service, news.at);
             return Some(trigger(news, points));
         }
         if self.held.len() >= MOST_HELD {
@@ -282,6 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn an_incident_that_brought_much_does_not_hide_the_next_one() {
+        let (mut detector, mut services) = (News::new(&Settings::default()), watched(600));
+        let mut heard = |id, severity, template: &str, at| {
+            let news = news(id, severity, template, at);
+            detector.observe(&news, &mut services).is_some_and(|found| {
+                assert_eq!(&*found.about, "api");
+                true
+            })
+        };
+        assert!(heard(1, ERROR, "server process was terminated by signal <*>", 700));
+        let others = ["terminating any other process", "not properly shut down", "interrupted"];
+        for (id, template) in (2..).zip(others) {
+            assert!(!heard(id, Some(Severity::Warn), template, 701), "part of the same");
+        }
+        assert!(heard(9, ERROR, "could not extend file: No space left on device", 900));
+    }
+
+    #[test]
     fn a_host_on_which_all_is_new_is_not_heard_for_ever() {
         let (mut detector, mut services) = (News::new(&Settings::default()), watched(600));
         let logs = |n: u64| ServiceLogs {
@@ -304,7 +323,7 @@ mod tests {
         for n in 0..40 {
             let service = format!("s{n}").into();
             let news =
-                LogTemplate { service, ..news(n, ERROR, "a new error", 800 + u64::from(n) * 90) };
+                LogTemplate { service, ..news(n, ERROR, "a new error", 800 + u64::from(n) * 130) };
             heard += usize::from(detector.observe(&news, &mut services).is_some());
         }
         assert!((2..=6).contains(&heard), "{heard}");

@@ -17,32 +17,82 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// News of the last hour counts.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// News of trouble within this time of the first is one episode, as one incident holds it: a database that crashes brings a dozen.
+const EPISODE: Duration = Duration::from_secs(120);
+
+/// Episodes of the last hour: the past fades.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Episodes {
+    count: f64,
+    began: Option<Timestamp>,
+    /// Triggers in the last one.
+    triggers: u32,
+    faded: Timestamp,
+}
+
+impl Episodes {
+    fn fade(&mut self, now: Timestamp) {
+        self.count *= faded(self.faded, now);
+        self.faded = now;
+    }
+
+    /// Those before the one that `now` is in, and the triggers in that one.
+    fn before(&mut self, now: Timestamp) -> (f64, u32) {
+        self.fade(now);
+        if self.is_in(now) { ((self.count - 1.0).max(0.0), self.triggers) } else { (self.count, 0) }
+    }
+
+    fn is_in(&self, now: Timestamp) -> bool {
+        self.began.is_some_and(|began| now.since(began) < EPISODE)
+    }
+
+    /// Takes note of news of trouble.
+    fn note(&mut self, now: Timestamp) {
+        self.fade(now);
+        if !self.is_in(now) {
+            self.count += 1.0;
+            (self.began, self.triggers) = (Some(now), 0);
+        }
+    }
+}
+
+/// What is left of an hour's past.
+fn faded(since: Timestamp, now: Timestamp) -> f64 {
+    (-now.since(since).as_secs_f64() / HOUR.as_secs_f64()).exp()
+}
+
 /// What is known of a service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Service {
     /// How long it was watched since its first line.
     pub(super) age: Duration,
-    /// News of trouble in the last hour, since it was learned: the past fades.
-    troubles: f64,
-    /// News of any kind, likewise.
+    troubles: Episodes,
+    /// News of any kind in the last hour, since it was learned.
     news: f64,
     faded: Timestamp,
 }
 
-impl Service {
-    fn fade(&mut self, now: Timestamp) {
-        let hours = now.since(self.faded).as_secs_f64() / HOUR.as_secs_f64();
-        let left = (-hours).exp();
-        (self.troubles, self.news, self.faded) = (self.troubles * left, self.news * left, now);
-    }
+/// What a service has brought in the last hour, before something new.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Past {
+    /// Episodes of news of trouble, before this one.
+    pub(super) episodes: f64,
+    /// Triggers in this one.
+    pub(super) triggers: u32,
+    /// News of any kind.
+    pub(super) news: f64,
+}
 
-    /// Takes note of a new template, and says how many of trouble, and of any kind, there were in the last hour before it.
-    pub(super) fn note(&mut self, trouble: bool, now: Timestamp) -> (f64, f64) {
-        self.fade(now);
-        let before = (self.troubles, self.news);
-        self.news += 1.0;
-        self.troubles += f64::from(u8::from(trouble));
-        before
+impl Service {
+    /// Takes note of a new template, and says what there was before it.
+    pub(super) fn note(&mut self, trouble: bool, now: Timestamp) -> Past {
+        let news = self.news * faded(self.faded, now);
+        let (episodes, triggers) = self.troubles.before(now);
+        (self.news, self.faded) = (news + 1.0, now);
+        if trouble {
+            self.troubles.note(now);
+        }
+        Past { episodes, triggers, news }
     }
 }
 
@@ -51,8 +101,8 @@ impl Service {
 pub(super) struct Services {
     learning: Duration,
     known: BTreeMap<Arc<str>, Service>,
-    /// Triggers of news in the last hour, of all services.
-    alarms: Service,
+    /// Triggers of news, of all services.
+    alarms: Episodes,
     /// Seconds in which a service beyond the bound logged.
     unknown: u64,
 }
@@ -62,7 +112,7 @@ impl Services {
         Self {
             learning: settings.learning,
             known: BTreeMap::new(),
-            alarms: Service::default(),
+            alarms: Episodes::default(),
             unknown: 0,
         }
     }
@@ -85,15 +135,17 @@ impl Services {
         }
     }
 
-    /// Triggers of news in the last hour before now.
+    /// Episodes with triggers of news in the last hour, of any service, before the one that is now.
     pub(super) fn alarms(&mut self, now: Timestamp) -> f64 {
-        self.alarms.fade(now);
-        self.alarms.troubles
+        self.alarms.before(now).0
     }
 
-    /// Takes note of one.
-    pub(super) fn alarmed(&mut self, now: Timestamp) {
-        self.alarms.note(true, now);
+    /// Takes note of a trigger.
+    pub(super) fn alarmed(&mut self, service: &str, now: Timestamp) {
+        self.alarms.note(now);
+        if let Some(service) = self.known.get_mut(service) {
+            service.troubles.triggers += 1;
+        }
     }
 
     /// What is known of a service that was watched for long enough.
