@@ -91,6 +91,8 @@ impl Budget {
             return Ok(());
         };
         self.spent.refused += 1;
+        // If that cannot be remembered, it is said all the same.
+        let _ = self.remember();
         Err(refused)
     }
 
@@ -101,6 +103,10 @@ impl Budget {
     pub fn spend(&mut self, bytes: u64) -> io::Result<()> {
         self.spent.incidents += 1;
         self.spent.bytes += bytes;
+        self.remember()
+    }
+
+    fn remember(&self) -> io::Result<()> {
         replace_file(&self.path, &serde_json::to_vec(&self.spent)?, 0o600)
     }
 }

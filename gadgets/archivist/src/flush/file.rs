@@ -5,8 +5,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use gadget_core::{FlushRequest, Timestamp};
+use gadget_core::{Bytes, FlushRequest, Timestamp};
 use serde_json::json;
+use zstd::stream::write::Encoder;
 
 use super::json::{self, Times};
 use super::{Sink, Summary};
@@ -15,11 +16,19 @@ use crate::ring::Entry;
 /// So much is written at once.
 const PART: usize = 1 << 20;
 
+/// Zstandard's level: logs become a tenth of their size, at about twice the time that writing them out takes.
+const LEVEL: i32 = 1;
+
+/// An incident of so much text is compressed.
+const LARGE: Bytes = Bytes::new(100_000_000);
+
 /// Writes each incident to a file of its own in a folder, `incident-TIME-PLAN.jsonl`: what it is in the first line, then a line for each
-/// line. A file has its name once all of it is on storage; one that is not complete ends in `.part`.
+/// line. A large one is compressed with Zstandard, and its name ends in `.jsonl.zst`: `zstdcat` and `zstdgrep` read it. A file has
+/// its name once all of it is on storage; one that is not complete ends in `.part`.
 pub struct FileSink {
     folder: PathBuf,
-    file: Option<(File, PathBuf)>,
+    large: Bytes,
+    file: Option<(To, PathBuf)>,
     out: Vec<u8>,
     times: Times,
     written: u64,
@@ -40,7 +49,15 @@ impl FileSink {
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let (times, out) = (Times::default(), Vec::new());
-        Self { folder: folder.into(), file: None, out, times, written: 0, last: None }
+        let folder = folder.into();
+        Self { folder, large: LARGE, file: None, out, times, written: 0, last: None }
+    }
+
+    /// From how much text on a file is compressed. Default 100 MB; zero compresses all of them, `u64::MAX` none.
+    #[must_use]
+    pub const fn compress_from(mut self, text: Bytes) -> Self {
+        self.large = text;
+        self
     }
 
     /// The file of the last incident that was written as a whole.
@@ -49,7 +66,7 @@ impl FileSink {
         self.last.as_deref()
     }
 
-    /// Bytes of all files.
+    /// Bytes of JSON in all files, before they were compressed.
     #[must_use]
     pub const fn written(&self) -> u64 {
         self.written
@@ -57,8 +74,8 @@ impl FileSink {
 
     fn put(&mut self, least: usize) -> io::Result<()> {
         if self.out.len() > least {
-            let (file, _) = self.file.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-            file.write_all(&self.out)?;
+            let (to, _) = self.file.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+            to.put(&self.out)?;
             self.written += self.out.len() as u64;
             self.out.clear();
         }
@@ -66,13 +83,37 @@ impl FileSink {
     }
 }
 
+/// A file that is being written.
+enum To {
+    Plain(File),
+    Packed(Encoder<'static, File>),
+}
+
+impl To {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Packed(encoder) => encoder.write_all(bytes),
+        }
+    }
+
+    fn end(self) -> io::Result<File> {
+        match self {
+            Self::Plain(file) => Ok(file),
+            Self::Packed(encoder) => encoder.finish(),
+        }
+    }
+}
+
 impl Sink for FileSink {
     fn begin(&mut self, summary: &Summary) -> io::Result<()> {
         let request = &summary.request;
-        let path = self.folder.join(name(request, "jsonl"));
+        let large = summary.bytes >= self.large.get();
+        let path = self.folder.join(name(request, if large { "jsonl.zst" } else { "jsonl" }));
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(part(&path))?;
-        (self.file, self.times) = (Some((file, path)), Times::default());
+        let to = if large { To::Packed(Encoder::new(file, LEVEL)?) } else { To::Plain(file) };
+        (self.file, self.times) = (Some((to, path)), Times::default());
         self.out.clear();
         let news = summary.news.iter().map(|news| {
             json!({
@@ -98,9 +139,9 @@ impl Sink for FileSink {
 
     fn end(&mut self) -> io::Result<()> {
         self.put(0)?;
-        let (file, path) = self.file.take().ok_or(io::ErrorKind::NotConnected)?;
+        let (to, path) = self.file.take().ok_or(io::ErrorKind::NotConnected)?;
         self.out = Vec::new();
-        file.sync_all()?;
+        to.end()?.sync_all()?;
         fs::rename(part(&path), &path)?;
         sync(&path)?;
         self.last = Some(path);

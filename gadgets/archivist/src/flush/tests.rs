@@ -130,6 +130,24 @@ fn what_was_kept_is_sent_as_it_is_from_the_archive_also_by_another_process() {
 }
 
 #[test]
+fn a_large_incident_s_file_is_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, watch) = scene(folder.path());
+    let request = request(0, 50_000);
+    let want = written(folder.path(), |sink| drop(flush(&archive, &request, &watch, sink)));
+    let mut sink = FileSink::new(folder.path()).compress_from(Bytes::from_kib(20));
+    flush(&archive, &request, &watch, &mut sink).unwrap();
+    let path = sink.last().unwrap();
+    assert_eq!(path.file_name().unwrap(), "incident-20270115T080050Z-7.jsonl.zst");
+    let packed = fs::read(path).unwrap();
+    assert!(packed.len() * 5 < want.len());
+    assert_eq!(zstd::decode_all(&*packed).unwrap(), want.as_bytes());
+    let mut sink = sink.compress_from(Bytes::from_kib(50));
+    flush(&archive, &request, &watch, &mut sink).unwrap();
+    assert_eq!(fs::read(sink.last().unwrap()).unwrap(), want.as_bytes());
+}
+
+#[test]
 fn what_is_kept_of_an_earlier_process_s_lines_is_known_by_its_shape() {
     let folder = tempfile::tempdir().unwrap();
     drop(long_scene(folder.path()));
@@ -250,6 +268,7 @@ fn a_day_s_budget_holds_over_restarts_and_ends_with_the_day() {
     budget.spend(1_000).unwrap();
     assert_eq!(budget.ask(at(24 * 3_600_000)), Err(BudgetError::Bytes(Bytes::new(1_000))));
     assert_eq!(budget.spent().refused, 1);
+    assert_eq!(Budget::open(&path, settings).spent(), budget.spent());
     fs::write(&path, "not json").unwrap();
     assert_eq!(Budget::open(&path, settings).spent(), Spent::default());
 }
