@@ -1,63 +1,118 @@
-//! Where words and numbers begin, 64 bytes at a time.
+//! What the bytes are, 64 at a time: one bit for each, so that where words and numbers begin is a few operations on 64 bits.
+#![allow(unsafe_code)]
 
 /// One bit for each of at most 64 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
-    /// Words begin here: at letters after none, and at the humps of camel case.
-    pub(super) words: u64,
+    pub(super) letters: u64,
+    /// Those with the bit that tells small letters from capitals, whatever they are.
+    pub(super) small: u64,
     pub(super) digits: u64,
-    /// A byte above 0x7f is among them.
-    pub(super) high: bool,
+    /// Above 0x7f.
+    pub(super) high: u64,
+    pub(super) underscores: u64,
 }
 
 impl Marks {
     /// Of the bytes from `base` on.
+    #[inline(always)]
     pub(super) fn of(text: &[u8], base: usize) -> Self {
-        if base >= text.len() {
+        let rest = text.get(base..).unwrap_or_default();
+        if let Some(bytes) = rest.first_chunk() {
+            return Self::of_all(bytes);
+        }
+        if rest.is_empty() {
             return Self::default();
         }
-        // The byte before is looked at as well: a word begins after what is no letter.
-        let inside = base.checked_sub(1).and_then(|from| text[from..].first_chunk::<65>());
-        if let Some(window) = inside {
-            return Self::of_window(window);
-        }
-        let mut window = [0; 65];
-        let to = text.len().min(base + 64);
-        let from = base.saturating_sub(1);
-        // Nothing is before the first byte of all.
-        let at = usize::from(base == 0);
-        window[at..at + to - from].copy_from_slice(&text[from..to]);
-        Self::of_window(&window)
+        let mut bytes = [0; 64];
+        bytes[..rest.len()].copy_from_slice(rest);
+        Self::of_all(&bytes)
     }
 
-    /// Each byte for itself and without branches, so that the compiler takes many at once.
-    fn of_window(window: &[u8; 65]) -> Self {
-        let (mut words, mut digits, mut high) = ([0u8; 64], [0u8; 64], 0);
-        for at in 0..64 {
-            let (before, byte) = (window[at], window[at + 1]);
-            let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-            let after = (before | 0x20).wrapping_sub(b'a') < 26;
-            let hump = (byte & 0x20 == 0) & (before & 0x20 != 0);
-            words[at] = u8::from(letter & (!after | hump));
-            digits[at] = u8::from(byte.wrapping_sub(b'0') < 10);
-            high |= byte;
-        }
-        Self { words: bits(&words), digits: bits(&digits), high: high & 0x80 != 0 }
+    #[inline(always)]
+    fn of_all(bytes: &[u8; 64]) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every processor of this kind has SSE2.
+        let marks = unsafe { Self::of_quarters(bytes) };
+        #[cfg(not(target_arch = "x86_64"))]
+        let marks = Self::one_by_one(bytes);
+        marks
     }
 
-    /// Where numbers begin; `before` is the byte before the first.
-    pub(super) fn numbers(&self, before: Option<u8>) -> u64 {
-        let digit = before.is_some_and(|byte| byte.is_ascii_digit());
-        self.digits & !(self.digits << 1 | u64::from(digit))
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn of_quarters(bytes: &[u8; 64]) -> Self {
+        use std::arch::x86_64::{
+            __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_movemask_epi8, _mm_or_si128,
+            _mm_set_epi64x, _mm_set1_epi8, _mm_slli_epi16,
+        };
+        // The bytes from `last - count + 1` to `last` become the greatest of all that have a sign.
+        let among = |bytes: __m128i, last: u8, count: i8| {
+            let shifted = _mm_add_epi8(bytes, _mm_set1_epi8(i8::MAX - last as i8));
+            _mm_cmpgt_epi8(shifted, _mm_set1_epi8(i8::MAX - count))
+        };
+        let bits = |bytes: __m128i| u64::from(_mm_movemask_epi8(bytes) as u16);
+        let mut marks = Self::default();
+        let (quarters, _) = bytes.as_chunks::<16>();
+        for (nth, quarter) in quarters.iter().enumerate() {
+            let both = u128::from_le_bytes(*quarter);
+            let bytes = _mm_set_epi64x((both >> 64) as i64, both as i64);
+            let small = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+            let at = 16 * nth;
+            marks.letters |= bits(among(small, b'z', 26)) << at;
+            marks.small |= bits(_mm_slli_epi16(bytes, 2)) << at;
+            marks.digits |= bits(among(bytes, b'9', 10)) << at;
+            marks.high |= bits(bytes) << at;
+            marks.underscores |= bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'_' as i8))) << at;
+        }
+        marks
+    }
+
+    #[cfg(any(test, not(target_arch = "x86_64")))]
+    fn one_by_one(bytes: &[u8; 64]) -> Self {
+        let bits = |is: fn(u8) -> bool| {
+            bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u64::from(is(*byte)))
+        };
+        Self {
+            letters: bits(|byte| byte.is_ascii_alphabetic()),
+            small: bits(|byte| byte & 0x20 != 0),
+            digits: bits(|byte| byte.is_ascii_digit()),
+            high: bits(|byte| byte > 0x7f),
+            underscores: bits(|byte| byte == b'_'),
+        }
+    }
+
+    /// Where words begin: at letters after none, and at the humps of camel case; `before` are the 64 bytes before these.
+    pub(super) fn words(&self, before: &Self) -> u64 {
+        let letter = after(self.letters, before.letters);
+        let hump = !self.small & after(self.small, before.small);
+        self.letters & (!letter | hump)
+    }
+
+    /// Those after a digit or a byte above 0x7f.
+    pub(super) fn inner(&self, before: &Self) -> u64 {
+        after(self.digits | self.high, before.digits | before.high)
+    }
+
+    /// Where numbers begin.
+    pub(super) fn numbers(&self, before: &Self) -> u64 {
+        self.digits & !after(self.digits, before.digits)
+    }
+
+    /// What goes on in a word, and so is no number: all but what comes after its first two letters, an account's country, and after its
+    /// first one, which may be the letter of an escape, `\\n12`.
+    pub(super) fn in_names(&self, before: &Self) -> u64 {
+        let letter = |marks: &Self| marks.letters | marks.high;
+        let part = |marks: &Self| letter(marks) | marks.digits | marks.underscores;
+        let parts = |nth: u32| part(self) << nth | part(before) >> (64 - nth);
+        after(letter(self), letter(before)) & parts(2) & parts(3)
     }
 }
 
-/// A bit for each byte, which is 0 or 1.
-fn bits(bytes: &[u8; 64]) -> u64 {
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().rev().fold(0, |bits, word| {
-        bits << 8 | u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    })
+/// The bits of the bytes before each.
+fn after(bits: u64, before: u64) -> u64 {
+    bits << 1 | before >> 63
 }
 
 #[cfg(test)]
@@ -67,30 +122,36 @@ mod tests {
     #[test]
     fn bytes_are_marked_one_by_one() {
         let text: Vec<u8> = (0..=255).chain(*b"a1b22/0:9-Zz[`{@aB").collect();
-        for base in 0..text.len() {
+        let mut before = Marks::default();
+        for base in (0..text.len()).step_by(64) {
             let marks = Marks::of(&text, base);
+            let (words, numbers) = (marks.words(&before), marks.numbers(&before));
             for (at, byte) in text[base..].iter().take(64).enumerate() {
-                let before = (base + at).checked_sub(1).map_or(0, |before| text[before]);
-                let hump = byte.is_ascii_uppercase() && before.is_ascii_lowercase();
-                let begins = byte.is_ascii_alphabetic() && (!before.is_ascii_alphabetic() || hump);
-                assert_eq!(marks.words >> at & 1 == 1, begins, "{before} {byte}");
-                assert_eq!(marks.digits >> at & 1 == 1, byte.is_ascii_digit(), "{byte}");
+                let left = (base + at).checked_sub(1).map_or(0, |left| text[left]);
+                let hump = byte.is_ascii_uppercase() && left.is_ascii_lowercase();
+                let begins = byte.is_ascii_alphabetic() && (!left.is_ascii_alphabetic() || hump);
+                let number = byte.is_ascii_digit() && !left.is_ascii_digit();
+                assert_eq!(words >> at & 1 == 1, begins, "{left} {byte}");
+                assert_eq!(numbers >> at & 1 == 1, number, "{left} {byte}");
             }
-            assert_eq!(marks.high, text[base..].iter().take(64).any(|byte| *byte > 0x7f));
+            before = marks;
         }
-        let past = Marks::of(&text, text.len());
-        assert_eq!((past.words, past.digits, past.high), (0, 0, false));
+        assert_eq!(Marks::of(&text, text.len()), Marks::default());
+    }
+
+    #[test]
+    fn many_at_once_are_marked_as_one_by_one() {
+        for first in 0..=255u8 {
+            let bytes = std::array::from_fn(|at| first.wrapping_add(at as u8));
+            assert_eq!(Marks::of_all(&bytes), Marks::one_by_one(&bytes));
+        }
     }
 
     #[test]
     fn words_begin_after_what_is_no_letter_and_at_humps() {
-        let begins = |text: &[u8], base| {
-            let bits = Marks::of(text, base).words;
-            (0..64).filter(|at| bits >> at & 1 == 1).collect::<Vec<_>>()
-        };
-        assert_eq!(begins(b"userName user_id 5xx HTTP", 0), [0, 4, 9, 14, 18, 21]);
-        assert_eq!(begins(b"cab", 1), [] as [i32; 0]);
-        assert_eq!(begins(b"cAb", 1), [0]);
-        assert_eq!(Marks::of(b"112a34", 1).numbers(Some(b'1')), 0b1000);
+        let text = b"userPassword_1x SHOUT a.B9c";
+        let words = Marks::of(text, 0).words(&Marks::default());
+        let found: Vec<u32> = (0..64).filter(|at| words >> at & 1 == 1).collect();
+        assert_eq!(found, [0, 4, 14, 16, 22, 24, 26]);
     }
 }

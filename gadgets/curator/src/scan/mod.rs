@@ -13,10 +13,12 @@ mod mail;
 mod marks;
 mod net;
 mod numbers;
+mod pass;
 mod people;
 mod places;
 mod secret;
 mod shape;
+mod starts;
 mod text;
 mod tokens;
 mod words;
@@ -26,10 +28,8 @@ use std::ops::Range;
 use crate::entity::Entity;
 use crate::redact::is_replacement;
 use crate::span::{Finder, Span};
-use index::Index;
-use marks::Marks;
+use index::{Beginnings, Index};
 use net::Whose;
-use numbers::Numbers;
 use text::{Ends, Gap};
 use words::{Phrase, Sense};
 
@@ -41,6 +41,8 @@ pub use shape::{MOST_BYTES, MOST_PIECES, NotAShape, Shape};
 pub struct Scanner {
     words: Index<Sense>,
     names: Index<()>,
+    /// How those of the words begin that go on after a digit.
+    inner: Beginnings,
     learned: Learned,
     entities: u32,
 }
@@ -106,9 +108,15 @@ impl Scanner {
     #[must_use]
     pub fn new() -> Self {
         let names = given::GIVEN.iter().map(|name| (*name, ()));
+        let after_name = |(), next| matches!(next, b' ' | b'+' | b'%' | b'-' | b'\'' | 0x80..);
+        let mut inner = Beginnings::new();
+        for (word, sense) in words::words().filter(|(_, sense)| sense.goes_after_digits()) {
+            inner.add(word.as_bytes(), |next| sense.goes_before(next));
+        }
         Self {
-            words: Index::new(words::words()),
-            names: Index::new(names),
+            words: Index::new(words::words(), Sense::goes_before),
+            names: Index::new(names, after_name),
+            inner,
             learned: Learned::new(&[]),
             entities: u32::MAX,
         }
@@ -131,7 +139,11 @@ impl Scanner {
     /// Bytes of memory that it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.words.memory() + self.names.memory() + self.learned.memory()
+        size_of::<Self>()
+            + self.words.memory()
+            + self.names.memory()
+            + self.inner.memory()
+            + self.learned.memory()
     }
 
     /// Adds the values of a line, or of several with a line break after each: in order, none overlapping another. Allocates nothing
@@ -151,41 +163,6 @@ impl Scanner {
         if spans.len() > from {
             settle(spans, from);
         }
-    }
-
-    /// What is there as it is. True if bytes above 0x7f are among it.
-    fn plain(&self, text: &[u8], found: &mut Found<'_>) -> bool {
-        let mut numbers = Numbers::default();
-        let mut high = false;
-        let mut ahead = Marks::of(text, 0);
-        for base in (0..text.len()).step_by(64) {
-            let here = ahead;
-            ahead = Marks::of(text, base + 64);
-            high |= here.high;
-            let before = base.checked_sub(1).map(|at| text[at]);
-            let mut words = here.words;
-            while words != 0 {
-                let at = base + words.trailing_zeros() as usize;
-                words &= words - 1;
-                if let Some((end, sense)) = self.words.at(text, at) {
-                    look(text, at..end, sense, found);
-                }
-                if text[at].is_ascii_uppercase()
-                    && let Some((end, ())) = self.names.at(text, at)
-                {
-                    people::given(text, at..end, found);
-                }
-            }
-            let mut starts = here.numbers(before);
-            while starts != 0 {
-                let bit = starts.trailing_zeros();
-                starts &= starts - 1;
-                let window = (u128::from(ahead.digits) << 64 | u128::from(here.digits)) >> bit;
-                numbers.at(text, base + bit as usize, window as u32, found);
-            }
-        }
-        mail::plain(text, found);
-        high
     }
 }
 

@@ -91,6 +91,32 @@ const fn prefix(least: u8) -> Sense {
     Sense::Token(Token::Prefix { least })
 }
 
+impl Sense {
+    /// False if a word that `next` comes after is none of this sense: few may go on with a letter.
+    pub(super) fn goes_before(self, next: u8) -> bool {
+        match self {
+            Self::Person(Phrase::Preposition) => matches!(next, b' ' | b'+' | b':'),
+            Self::Key(Key::Pin | Key::Authorization | Key::Name | Key::PersonName)
+            | Self::Person(_)
+            | Self::At
+            | Self::Street
+            | Self::Rue
+            | Self::Figure => !next.is_ascii_alphabetic(),
+            Self::Key(_) | Self::Owner(_) | Self::Token(_) | Self::Program => true,
+        }
+    }
+
+    /// True if it may be a word that comes after a digit or a byte above 0x7f.
+    pub(super) fn goes_after_digits(self) -> bool {
+        match self {
+            Self::Key(key) => matches!(key, Key::Name | Key::PersonName),
+            Self::Token(token) => matches!(token, Token::Jwt | Token::Path | Token::Crypt),
+            Self::Program => true,
+            _ => false,
+        }
+    }
+}
+
 /// Every word with its sense.
 pub(super) fn words() -> impl Iterator<Item = (&'static str, Sense)> {
     WORDS.iter().flat_map(|(sense, words)| words.iter().map(|word| (*word, *sense)))
