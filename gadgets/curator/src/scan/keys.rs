@@ -111,7 +111,7 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
         Key::Place if !gap.sign && text[word.clone()].eq_ignore_ascii_case(b"street") => {
             places::street(text, word, found);
         }
-        Key::Place => people::place(text, &gap, found),
+        Key::Place => places::told(text, &gap, found),
         Key::Name | Key::PersonName => {}
     }
 }
@@ -188,7 +188,7 @@ fn is_number_of(tail: &[u8]) -> bool {
 }
 
 /// `dob(1990-01-05)`, `ssn[078-05-1120]`, `('email', 'a@b.example')`: the gap of a value in brackets, or of the other one of a pair.
-fn bracketed(text: &[u8], word: &Range<usize>, end: usize) -> Option<Gap> {
+pub(super) fn bracketed(text: &[u8], word: &Range<usize>, end: usize) -> Option<Gap> {
     let told = |at, quote| Gap { at, sign: true, quote, ..Gap::default() };
     let rest = &text[end..text.len().min(end + 96)];
     match *rest.first()? {

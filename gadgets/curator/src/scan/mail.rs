@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
-use super::{text, tokens};
+use super::{people, text, tokens};
 use crate::entity::Entity;
 
 const fn is_local(byte: u8) -> bool {
@@ -32,9 +32,19 @@ fn around(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
     let start = left(text, sign.start);
     let end = right(text, sign.end);
     // `git@host:path`.
-    let repository = text.get(end) == Some(&b':') && &text[start..sign.start] == b"git";
-    if start < sign.start && ends_in_a_domain(&text[sign.end..end]) && !repository {
+    let local = &text[start..sign.start];
+    let repository = text.get(end) == Some(&b':') && (local == b"git" || local == b"ngit");
+    // `ssh admin@host`: an account on a machine.
+    let shell = [&b"ssh "[..], b"scp ", b"sftp ", b"rsync ", b"ssh://", b"sftp://"]
+        .iter()
+        .any(|it| text[..start].ends_with(it));
+    if start < sign.start && ends_in_a_domain(&text[sign.end..end]) && !repository && !shell {
         found.add(start..end, Entity::Email);
+        const OPENS: [&[u8]; 3] = [b"<", b"<sip:", b"<mailto:"];
+        let scheme = OPENS.iter().find(|it| text[..start].ends_with(it));
+        if let Some(scheme) = scheme {
+            people::before_mail(text, start - scheme.len(), found);
+        }
     }
 }
 
@@ -88,6 +98,10 @@ pub(super) fn in_words(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
             to -= 1;
         }
     } else if open != b' ' && open != b'_' {
+        return;
+    }
+    // `parsed (at com.example`: a place in a program.
+    if bracket && !matches!(text.get(end - 1), Some(b')' | b']' | b'}' | b'>')) {
         return;
     }
     if bracket && text.get(end) == Some(&b' ') || text.get(end) == Some(&open) {

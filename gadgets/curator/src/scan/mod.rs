@@ -4,6 +4,7 @@
 mod clothes;
 mod context;
 mod dates;
+mod doubts;
 mod figures;
 mod given;
 mod index;
@@ -28,6 +29,7 @@ use std::ops::Range;
 use crate::entity::Entity;
 use crate::redact::is_replacement;
 use crate::span::{Finder, Span};
+use doubts::Doubts;
 use index::{Beginnings, Index};
 use net::Whose;
 use text::{Ends, Gap};
@@ -58,6 +60,7 @@ struct Found<'a> {
     /// A name was read as far as here.
     names: usize,
     whose: Whose,
+    doubts: Doubts,
 }
 
 impl<'a> Found<'a> {
@@ -70,6 +73,7 @@ impl<'a> Found<'a> {
             figures: 0,
             names: 0,
             whose: Whose::default(),
+            doubts: Doubts::default(),
         }
     }
 
@@ -152,10 +156,10 @@ impl Scanner {
         let from = spans.len();
         let mut found = Found::new(text, spans, self.entities);
         let high = self.plain(text, &mut found);
-        let whose = found.whose;
+        let doubts = found.doubts;
         clothes::scan(self, text, high, spans);
-        if !whose.is_certain() {
-            whose.settle(text, from, &mut Found::new(text, spans, self.entities));
+        if !doubts.is_empty() {
+            doubts.settle(text, from, &mut Found::new(text, spans, self.entities));
         }
         if !self.learned.is_empty() {
             self.learned.scan(text, spans);

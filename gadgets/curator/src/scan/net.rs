@@ -7,17 +7,14 @@ use super::Found;
 use super::text;
 use super::words::Owner;
 use crate::entity::Entity;
-use crate::span::Span;
 
 /// So far after a word that tells of somebody an address may be theirs.
 const REACH: usize = 80;
 
-/// Who was spoken of last, and the addresses that are theirs if the line has something else of theirs.
+/// Who was spoken of last.
 #[derive(Debug, Default)]
 pub(super) struct Whose {
     word: Range<usize>,
-    weak: [Range<usize>; 4],
-    count: usize,
 }
 
 impl Whose {
@@ -34,32 +31,6 @@ impl Whose {
     #[inline]
     pub(super) fn is_near(&self, at: usize) -> bool {
         at.wrapping_sub(self.word.end) < REACH && self.word.end > 0
-    }
-
-    fn doubt(&mut self, address: Range<usize>) {
-        if let Some(free) = self.weak.get_mut(self.count) {
-            *free = address;
-            self.count += 1;
-        }
-    }
-
-    /// True if no address is in doubt.
-    pub(super) fn is_certain(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Adds the addresses in doubt whose line has something of somebody.
-    pub(super) fn settle(&self, text: &[u8], from: usize, found: &mut Found<'_>) {
-        for weak in &self.weak[..self.count] {
-            let same = |span: &Span| {
-                let (start, end) = (span.start as usize, span.end as usize);
-                let between = start.min(weak.start)..end.max(weak.end);
-                between.len() < 2048 && memchr::memchr(b'\n', &text[between]).is_none()
-            };
-            if found.spans[from..].iter().any(same) {
-                found.add(weak.clone(), Entity::Ip);
-            }
-        }
     }
 }
 
@@ -98,7 +69,7 @@ pub(super) fn after(text: &[u8], word: Range<usize>, owner: Owner, found: &mut F
     let Some(end) = address(text, at) else { return };
     match owner {
         Owner::Key if !open && at == gap.at && !gap.sign && gap.quote.is_none() => {}
-        Owner::Maybe => found.whose.doubt(at..end),
+        Owner::Maybe => found.doubts.add(at..end, Entity::Ip),
         _ => found.add(at..end, Entity::Ip),
     }
 }
@@ -196,10 +167,10 @@ pub(super) fn near(text: &[u8], at: usize, found: &mut Found<'_>) -> Option<usiz
     match joined(plain, &text[..word.start]) {
         // `client: 192.0.2.7, server: _`
         Some(Joined::Itself) if client && (port || !text[..word.start].ends_with(b"for ")) => {
-            found.whose.doubt(at..end);
+            found.doubts.add(at..end, Entity::Ip);
             return None;
         }
-        Some(_) if client && port => found.whose.doubt(at..end),
+        Some(_) if client && port => found.doubts.add(at..end, Entity::Ip),
         Some(_) => found.add(at..end, Entity::Ip),
         None => return None,
     }

@@ -1,11 +1,11 @@
-//! People's names, and addresses that a key tells.
+//! People's names.
 
 use std::ops::Range;
 
-use super::Found;
 use super::given::{ALSO_WORDS, GIVEN};
-use super::text::{self, Gap};
+use super::text;
 use super::words::Phrase;
+use super::{Found, keys};
 use crate::entity::Entity;
 
 /// After a word that somebody's name follows.
@@ -15,10 +15,12 @@ pub(super) fn after(text: &[u8], word: Range<usize>, phrase: Phrase, found: &mut
     }
     let mut end = word.end;
     if phrase == Phrase::Preposition {
-        if !starts_a_name(text, end + 1) || !matches!(text.get(end), Some(b' ' | b'+')) {
+        let colon = usize::from(text.get(end) == Some(&b':'));
+        let at = end + colon + 1;
+        if !starts_a_name(text, at) || !matches!(text.get(at - 1), Some(b' ' | b'+')) {
             return;
         }
-        return put(text, end + 1, Sure::IfKnown, found);
+        return put(text, at, Sure::IfKnown, found);
     }
     // `customer_name`, `userName`: the word `name` itself is a key of its own.
     if text.get(end).is_some_and(|byte| text::is_word(*byte) || *byte == b'_') {
@@ -62,6 +64,8 @@ enum Sure {
     IfKnownOrTwo,
     /// It has two words.
     IfTwo,
+    /// Its first word is a given name.
+    IfGiven,
     /// It has two words, of which the first is a given name.
     IfKnown,
 }
@@ -79,11 +83,14 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
         Sure::Always => true,
         Sure::IfKnownOrTwo => two || is_given(text, at),
         Sure::IfTwo => two,
+        Sure::IfGiven => is_given(text, at),
         Sure::IfKnown => two && is_given(text, at),
     };
     if sure {
         found.names = end;
         found.add(at..end, Entity::Name);
+    } else if two {
+        found.doubts.add(at..end, Entity::Name);
     }
 }
 
@@ -137,12 +144,47 @@ pub(super) fn given(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     }
 }
 
+/// `Ann Lee <`, `"Ann Lee" <sip:`: who a mail address is of, whose sign `<` is at `at`.
+pub(super) fn before_mail(text: &[u8], at: usize, found: &mut Found<'_>) {
+    let Some(left) = text[at.saturating_sub(64)..at].strip_suffix(b" ") else { return };
+    let (left, quoted) = match left.strip_suffix(b"\"") {
+        Some(left) => (left.strip_suffix(b"\\").unwrap_or(left), true),
+        None => (left, false),
+    };
+    let end = at - (at.min(64) - left.len());
+    let part = |byte: &&u8| {
+        text::is_word(**byte) && !byte.is_ascii_digit()
+            || matches!(**byte, b' ' | b'.' | b'-' | b'\'')
+            || quoted && **byte == b','
+    };
+    let length = left.iter().rev().take_while(part).count();
+    let name = &left[left.len() - length..];
+    let skipped = name.len() - name.trim_ascii_start().len();
+    let name = &name[skipped..];
+    let start = end - name.len();
+    // Without quotes, from the first word with a capital on.
+    let small = |word: &&[u8]| word.first().is_some_and(u8::is_ascii_lowercase);
+    let words = name.split(|byte| *byte == b' ');
+    let skipped = match quoted {
+        true => 0,
+        false => words.take_while(small).map(|word| word.len() + 1).sum::<usize>(),
+    };
+    let value = start + skipped.min(name.len())..end;
+    let count = text[value.clone()].split(|byte| *byte == b' ').count();
+    let letters = text[value.clone()].iter().filter(|byte| text::is_word(**byte)).count();
+    let known = text.get(value.start).is_some_and(|byte| *byte >= 0x80) || count > 1;
+    if letters > 1 && known && count <= 5 && !is_technical(&text[value.clone()]) {
+        found.add(value, Entity::Name);
+    }
+}
+
 /// The value of a key that ends in `name`; `person` if it is a key of people's names alone.
 pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut Found<'_>) {
     if text.get(word.end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
         return;
     }
-    let gap = text::gap_after(text, word.start, word.end);
+    let gap = keys::bracketed(text, &word, word.end)
+        .unwrap_or_else(|| text::gap_after(text, word.start, word.end));
     if !gap.sign && gap.quote.is_none() && !(person && gap.blank) {
         return;
     }
@@ -174,6 +216,7 @@ pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut F
     let sure = match of {
         _ if person && gap.sign => Sure::Always,
         Owner::Thing => Sure::IfKnown,
+        Owner::Nobody if !person => Sure::IfGiven,
         _ => Sure::IfKnownOrTwo,
     };
     if gap.sign
@@ -226,6 +269,10 @@ fn owner(text: &[u8], at: usize) -> Owner {
     {
         return Owner::Nobody;
     }
+    // `id: 7, name:`: the word before is of something else.
+    if before == Some(b' ') && !at.checked_sub(2).is_some_and(|at| text::is_word(text[at])) {
+        return Owner::Nobody;
+    }
     let mut owner = Owner::Thing;
     text::words_before(text, at, |word| {
         if PEOPLE.iter().any(|it| word.ends_with(it)) {
@@ -252,98 +299,6 @@ fn owner(text: &[u8], at: usize) -> Owner {
         false
     });
     owner
-}
-
-/// The address after a key: between quotes or after a sign, words with a number.
-pub(super) fn place(text: &[u8], gap: &Gap, found: &mut Found<'_>) {
-    let mut range = found.value(gap);
-    if gap.quote.is_none() {
-        // As far as what ends it: a bar, a bracket, the next key.
-        let rest = text[range.start..].iter().take(96);
-        let rest = rest.take_while(|byte| {
-            text::is_word(**byte) || matches!(byte, b' ' | b',' | b'.' | b'-' | b'/' | b'\'' | b'#')
-        });
-        let mut end = range.start + rest.count();
-        if text.get(end) == Some(&b'=')
-            || text.get(end) == Some(&b':')
-            || text.get(end) == Some(&b'_')
-        {
-            end = text[range.start..end]
-                .iter()
-                .rposition(|byte| *byte == b' ')
-                .map_or(range.start, |at| range.start + at);
-        }
-        range.end = end;
-    }
-    let value = &text[range.clone()];
-    if value.len() > 160 {
-        return;
-    }
-    let word = |word: &&[u8]| {
-        word.iter().filter(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80).count() > 1
-            && !word.contains(&b'/')
-            && !word.contains(&b'=')
-    };
-    let capitals = value
-        .split(|byte| *byte == b' ')
-        .filter(|it| it.first().is_some_and(u8::is_ascii_uppercase))
-        .count();
-    let words = value.split(|byte| *byte == b' ').filter(word).count();
-    let number = value.split(|byte| matches!(byte, b' ' | b',')).any(|it| {
-        it.first().is_some_and(u8::is_ascii_digit)
-            && it.len() <= 6
-            && !it.contains(&b'.')
-            && !it.contains(&b':')
-    });
-    let told = gap.quote.is_some() && gap.sign;
-    if words >= if told { 1 } else { 2 }
-        && number
-        && (told && words >= 2 || capitals >= 1)
-        && value.contains(&b' ')
-    {
-        let trimmed = value.trim_ascii_end().len();
-        if told {
-            return found.add(range, Entity::Address);
-        }
-        // Without quotes: as long as the words have capitals or digits.
-        let mut end = 0;
-        for part in value[..trimmed].split(|byte| *byte == b' ') {
-            let good = part.first().is_some_and(|byte| {
-                byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte >= 0x80
-            }) || matches!(
-                part,
-                b"de"
-                    | b"la"
-                    | b"rue"
-                    | b"calle"
-                    | b"rua"
-                    | b"via"
-                    | b"der"
-                    | b"am"
-                    | b"street"
-                    | b"road"
-                    | b"avenue"
-                    | b"st"
-                    | b"ave"
-                    | b"apt"
-                    | b"du"
-                    | b"da"
-                    | b"do"
-            );
-            if !good {
-                break;
-            }
-            end += part.len() + 1;
-        }
-        let value = &value[..end.saturating_sub(1).min(trimmed)];
-        let value = value.strip_suffix(b",").or_else(|| value.strip_suffix(b".")).unwrap_or(value);
-        if value.iter().any(u8::is_ascii_digit)
-            && value.contains(&b' ')
-            && value.iter().any(u8::is_ascii_alphabetic)
-        {
-            found.add(range.start..range.start + value.len(), Entity::Address);
-        }
-    }
 }
 
 /// Two or three words with capitals, initials and particles allowed; where they end.

@@ -3,11 +3,103 @@
 use std::ops::Range;
 
 use super::Found;
-use super::text;
+use super::text::{self, Gap};
 use crate::entity::Entity;
 
 /// The address goes on as far as this after its street.
 const REST: usize = 64;
+
+/// The address after a key: between quotes or after a sign, words with a number.
+pub(super) fn told(text: &[u8], gap: &Gap, found: &mut Found<'_>) {
+    let mut range = found.value(gap);
+    if gap.quote.is_none() {
+        // As far as what ends it: a bar, a bracket, the next key.
+        let rest = text[range.start..].iter().take(96);
+        let rest = rest.take_while(|byte| {
+            text::is_word(**byte) || matches!(byte, b' ' | b',' | b'.' | b'-' | b'/' | b'\'' | b'#')
+        });
+        let mut end = range.start + rest.count();
+        if text.get(end) == Some(&b'=')
+            || text.get(end) == Some(&b':')
+            || text.get(end) == Some(&b'_')
+        {
+            end = text[range.start..end]
+                .iter()
+                .rposition(|byte| *byte == b' ')
+                .map_or(range.start, |at| range.start + at);
+        }
+        range.end = end;
+    }
+    let value = &text[range.clone()];
+    if value.len() > 160 {
+        return;
+    }
+    let word = |word: &&[u8]| {
+        word.iter().filter(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80).count() > 1
+            && !word.contains(&b'/')
+            && !word.contains(&b'=')
+    };
+    let capitals = value
+        .split(|byte| *byte == b' ')
+        .filter(|it| it.first().is_some_and(u8::is_ascii_uppercase))
+        .count();
+    let words = value.split(|byte| *byte == b' ').filter(word).count();
+    let number = value.split(|byte| matches!(byte, b' ' | b',')).any(|it| {
+        it.first().is_some_and(u8::is_ascii_digit)
+            && it.len() <= 6
+            && !it.contains(&b'.')
+            && !it.contains(&b':')
+    });
+    let told = gap.quote.is_some() && gap.sign;
+    if words >= if told { 1 } else { 2 }
+        && number
+        && (told && words >= 2 || capitals >= 1)
+        && value.contains(&b' ')
+    {
+        let trimmed = value.trim_ascii_end().len();
+        if told {
+            return found.add(range, Entity::Address);
+        }
+        // Without quotes: as long as the words have capitals or digits.
+        let mut end = 0;
+        for part in value[..trimmed].split(|byte| *byte == b' ') {
+            let good = part.first().is_some_and(|byte| {
+                byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte >= 0x80
+            }) || matches!(
+                part,
+                b"de"
+                    | b"la"
+                    | b"rue"
+                    | b"calle"
+                    | b"rua"
+                    | b"via"
+                    | b"der"
+                    | b"am"
+                    | b"street"
+                    | b"road"
+                    | b"avenue"
+                    | b"st"
+                    | b"ave"
+                    | b"apt"
+                    | b"du"
+                    | b"da"
+                    | b"do"
+            );
+            if !good {
+                break;
+            }
+            end += part.len() + 1;
+        }
+        let value = &value[..end.saturating_sub(1).min(trimmed)];
+        let value = value.strip_suffix(b",").or_else(|| value.strip_suffix(b".")).unwrap_or(value);
+        if value.iter().any(u8::is_ascii_digit)
+            && value.contains(&b' ')
+            && value.iter().any(u8::is_ascii_alphabetic)
+        {
+            found.add(range.start..range.start + value.len(), Entity::Address);
+        }
+    }
+}
 
 /// `12 Long Street`: the number, the words with capitals, the word for a street.
 pub(super) fn street(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {

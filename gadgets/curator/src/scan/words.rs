@@ -182,7 +182,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "account_holder", "accountholder", "contact_name", "contactname", "employee_name", "employeename", "legal_name",
         "beneficiary_name", "recipient_name", "sender_name", "billing_name", "shipping_name", "user_full_name", "personname", "vorname", "nachname",
         "familienname", "prenom", "prénom", "nom_complet", "apellido", "apellidos", "nombre_completo", "sobrenome", "nome_completo", "cognome", "achternaam", "voornaam",
-        "nazwisko", "efternamn", "förnamn", "geburtsname", "name_on_card", "nameoncard",
+        "fname", "lname", "sn", "gecos", "nm", "cn", "vollname", "nombrepila", "real name", "voller name", "nazwisko", "efternamn", "förnamn", "geburtsname", "name_on_card", "nameoncard",
     ]),
     (Sense::Person(Phrase::Role), &[
         "customer", "patient", "client", "user", "employee", "member", "cardholder", "card holder", "holder", "beneficiary", "recipient",
@@ -209,7 +209,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "monsieur", "mme", "mlle", "prof", "professor", "miss", "sir", "madam", "dott", "signor", "signora", "hallo", "bonjour", "hola", "olá", "ola", "ciao", "liebe", "lieber", "cher", "chère", "querido", "querida", "estimado", "estimada",
         "prezado", "prezada", "gentile", "geehrter herr", "geehrte frau", "mevrouw", "dhr", "captain", "welcome", "welcome back", "thanks", "thank you", "dom", "don", "doña", "sehr geehrte frau", "sehr geehrter herr",
     ]),
-    (Sense::Person(Phrase::Preposition), &["for", "by", "from", "to", "of", "with", "and", "is", "as", "für", "von", "an", "par", "pour", "de", "del", "por", "para", "con", "di", "da", "between", "called", "named", "und", "et"]),
+    (Sense::Person(Phrase::Preposition), &["lead", "billing", "shipping", "contact form", "requested", "vom", "van", "till", "for", "by", "from", "to", "of", "with", "and", "is", "as", "für", "von", "an", "par", "pour", "de", "del", "por", "para", "con", "di", "da", "between", "called", "named", "und", "et"]),
     (Sense::Owner(Owner::Key), &["ip", "ips", "ipaddr", "ipv4", "ipv6"]),
     (Sense::Owner(Owner::Maybe), &["rip", "remote", "remote_host"]),
     (Sense::Owner(Owner::Person), &["home ip of", "ip of", "session of", "logon by", "login by", "sign-in for", "signup of", "player", "shopper", "viewer", "email", "e-mail", "account", "abonné", "abonne"]),
