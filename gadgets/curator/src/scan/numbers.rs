@@ -39,7 +39,7 @@ const ODD: u8 = 64;
 #[derive(Default)]
 pub(super) struct Numbers {
     /// Those before this are done.
-    done: usize,
+    pub(super) done: usize,
     said: Said,
 }
 
@@ -70,7 +70,11 @@ impl Numbers {
         if before.is_some_and(|byte| is_word(byte) || byte == b'_') && !escaped(text, start) {
             // In a word: an account number, or nothing.
             let account = after - start >= 2 && start >= 2;
-            let account = if account { iban(text, start, found) } else { None };
+            let account = if account {
+                iban(text, start, found)
+            } else {
+                None
+            };
             self.done = account.unwrap_or_else(|| past_word(text, after));
             return;
         }
@@ -82,22 +86,16 @@ impl Numbers {
 }
 
 /// `\\t12`: the letter before `at` is an escape.
-fn escaped(text: &[u8], at: usize) -> bool {
+pub(super) fn escaped(text: &[u8], at: usize) -> bool {
     at >= 2 && text[at - 2] == b'\\' && matches!(text[at - 1], b'n' | b't' | b'r')
 }
 
 /// A number of seven digits or more, as people write it, has seven of them in so many bytes.
 const WINDOW: u32 = (1 << 20) - 1;
 
-/// The end of a date, `2015-07-29`, or of an address or a version, `10.0.0.1`: the numbers that lines have most of.
+/// The end of an address or a version, `10.0.0.1`.
 fn plain(text: &[u8], at: usize, first: usize) -> Option<usize> {
     match (first - at, text.get(first)?) {
-        (4, b'-' | b'/' | b'.') if matches!(text[at..at + 2], [b'1', b'9'] | [b'2', b'0']) => {
-            let rest = text.get(first + 1..first + 6)?;
-            let figures = [0, 1, 3, 4].iter().all(|nth| rest[*nth].is_ascii_digit());
-            let ends = !text.get(first + 6).is_some_and(u8::is_ascii_digit);
-            (figures && rest[2] == text[first] && ends).then_some(first + 6)
-        }
         (1..=3, b'.') => {
             let mut end = first;
             for _ in 0..3 {
@@ -135,7 +133,10 @@ fn past_word(text: &[u8], mut at: usize) -> usize {
 /// Looks at a number that begins at `at`, whose first group ends at `first`. Returns where to go on.
 fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Found<'_>) -> usize {
     let next = text.get(first).copied().unwrap_or(b'\n');
-    if !matches!(next, b' ' | b'-' | b'.' | b'(' | b')' | b'/' | b'"' | b'\'' | b'+' | b'*') {
+    if !matches!(
+        next,
+        b' ' | b'-' | b'.' | b'(' | b')' | b'/' | b'"' | b'\'' | b'+' | b'*'
+    ) {
         let grouped = next == b'_' && first - at == 4 && in_groups(text, first);
         if !grouped && (is_word(next) || next == b'_') {
             return past_word(text, first);
@@ -202,7 +203,11 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         return chain.range.end;
     }
     // Of many groups that are nothing, the later ones are nothing as well: going through all again for each would take too long.
-    let next = if chain.group_count > 7 { chain.range.end } else { first };
+    let next = if chain.group_count > 7 {
+        chain.range.end
+    } else {
+        first
+    };
     judge(text, &chain, said, found).unwrap_or(next)
 }
 
@@ -215,6 +220,17 @@ fn in_groups(text: &[u8], at: usize) -> bool {
 /// What stands between two groups: one sign with blanks around it, brackets, or the quotes and the comma of a list. Where it ends, and
 /// what it was; 0 if it is nothing of these.
 fn separator(text: &[u8], at: usize) -> (usize, u8) {
+    // Most are one sign, or none.
+    if let Some([sign, next]) = text.get(at..at + 2)
+        && next.is_ascii_digit()
+    {
+        match sign {
+            b' ' => return (at + 1, BLANK),
+            b'-' => return (at + 1, DASH),
+            b'.' => return (at + 1, DOT),
+            _ => {}
+        }
+    }
     let (mut step, mut between, mut signs) = (at, 0, 0);
     while step < text.len() && step < at + 4 {
         let bit = match text[step] {
@@ -238,7 +254,11 @@ fn separator(text: &[u8], at: usize) -> (usize, u8) {
     // What blanks surround, a dash aside, are several numbers.
     let apart =
         between == BLANK && step - at > 2 || between & BLANK != 0 && between & (DOT | SLASH) != 0;
-    if (plain || list || odd) && !apart { (step, between) } else { (at, 0) }
+    if (plain || list || odd) && !apart {
+        (step, between)
+    } else {
+        (at, 0)
+    }
 }
 
 /// Says what a chain is, trying its beginnings too; where to go on if it is something.
@@ -285,10 +305,17 @@ fn is_amount(text: &[u8], start: usize, end: usize) -> bool {
         b"ns", b"us", b"ms", b"s", b"sec", b"seconds", b"bytes", b"kb", b"mb", b"px", b"entries", b"rows", b"items", b"lines", b"records", b"requests", b"messages",
         b"events", b"times", b"ticks", b"cycles", b"hits", b"pages", b"files", b"objects", b"blocks", b"packets", b"connections", b"tokens", b"nodes", b"jobs",
     ];
-    let after =
-        text[end..].iter().skip(1).take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let unit =
-        || UNITS.iter().any(|unit| text[end + 1..end + 1 + after].eq_ignore_ascii_case(unit));
+    let after = text[end..]
+        .iter()
+        .skip(1)
+        .take(10)
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let unit = || {
+        UNITS
+            .iter()
+            .any(|unit| text[end + 1..end + 1 + after].eq_ignore_ascii_case(unit))
+    };
     let path = start >= 2 && text[start - 1] == b'/' && text[start - 2].is_ascii_alphabetic();
     // `23.10.348-rc1`: a version.
     let version = matches!(text.get(end), Some(b'-' | b'+'))
@@ -318,13 +345,18 @@ fn entity_of(
     (said, far): (Context, u8),
 ) -> Option<Entity> {
     use Context::{Card, Iban, National, Nothing, Other, Phone, Ssn, Unknown};
-    let between = if groups.len() == 1 { &[] } else { &chain.before[..groups.len()] };
+    let between = if groups.len() == 1 {
+        &[]
+    } else {
+        &chain.before[..groups.len()]
+    };
     let seps = between.iter().fold(0, |all, one| all | one);
     let single = groups.len() == 1;
     let ones = groups.len() > 1 && groups.iter().all(|group| *group == 1);
     let listed = seps & (LIST | ODD) != 0;
     // Cards.
-    if (12..=19).contains(&digits.len()) && !chain.plus && seps & (PAREN | SLASH) == 0 {
+    let card = (12..=19).contains(&digits.len()) && !chain.plus && seps & (PAREN | SLASH) == 0;
+    if card && (said == Card || is_card(digits)) {
         let even = matches!(
             groups,
             [4, 4, 4, 4]

@@ -47,7 +47,13 @@ impl Scanner {
                 bits &= bits - 1;
                 let digits = here.digits >> bit | next.digits << 1 << (63 - bit);
                 let at = base + bit as usize;
-                if ALL || found.whose.is_near(at) || starts::may_be(text, at, digits as u32) {
+                if at < numbers.done {
+                    continue;
+                }
+                if let Some(end) = starts::past_date(text, at, digits) {
+                    numbers.done = end;
+                } else if ALL || found.whose.is_near(at) || starts::may_be(text, at, digits as u32)
+                {
                     numbers.at(text, at, digits as u32, found);
                 }
             }

@@ -11,7 +11,9 @@ pub(super) const fn is_word(byte: u8) -> bool {
 
 /// The byte before `at` in the same line.
 pub(super) fn before(text: &[u8], at: usize) -> Option<u8> {
-    at.checked_sub(1).map(|at| text[at]).filter(|byte| *byte != b'\n')
+    at.checked_sub(1)
+        .map(|at| text[at])
+        .filter(|byte| *byte != b'\n')
 }
 
 /// True if a word begins here: after no letter or digit, or at the hump of a camel case name.
@@ -90,12 +92,21 @@ pub(super) fn gap_after(text: &[u8], start: usize, end: usize) -> Gap {
         let first =
             left.find(|byte| !is_word(**byte) && !matches!(byte, b':' | b'-' | b'_' | b'.'));
         let rest = &text[end..text.len().min(end + 128)];
-        let close = rest.iter().position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
+        let close = rest
+            .iter()
+            .position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
         let value = first == Some(&b'<') && rest[close] == b'>' && rest[close - 1] != b'/';
-        value.then_some(Gap { at: end + close + 1, sign: true, ..Gap::default() })
+        value.then_some(Gap {
+            at: end + close + 1,
+            sign: true,
+            ..Gap::default()
+        })
     };
     let attributes = text.get(end) == Some(&b' ');
-    attributes.then(element).flatten().unwrap_or_else(|| gap(text, end))
+    attributes
+        .then(element)
+        .flatten()
+        .unwrap_or_else(|| gap(text, end))
 }
 
 /// True if the tag that ends at `at` is an opening one.
@@ -179,24 +190,32 @@ pub(super) fn words_before(text: &[u8], at: usize, mut each: impl FnMut(&[u8]) -
     let start = at.saturating_sub(LEFT);
     let left = &text[start..at];
     let left = &left[memchr::memrchr(b'\n', left).map_or(0, |at| at + 1)..];
-    let mut end = left.len();
-    let mut buffer = [0u8; 16];
-    while end > 0 {
-        let Some(last) = left[..end].iter().rposition(|byte| byte.is_ascii_alphabetic()) else {
-            return;
-        };
-        let hump =
-            |at: &usize| left[*at - 1].is_ascii_lowercase() && left[*at].is_ascii_uppercase();
-        let begins = |at: &usize| !left[*at - 1].is_ascii_alphabetic() || hump(at);
-        let first = (1..=last).rev().find(begins).unwrap_or(0);
-        let word = &left[first..=last];
-        let word = &word[word.len().saturating_sub(16)..];
-        for (to, from) in buffer.iter_mut().zip(word) {
-            *to = from.to_ascii_lowercase();
+    let mut at = left.len();
+    loop {
+        while at > 0 && !left[at - 1].is_ascii_alphabetic() {
+            at -= 1;
         }
-        if !each(&buffer[..word.len()]) {
+        if at == 0 {
             return;
         }
-        end = first;
+        let mut word = [0u8; 16];
+        let mut first = 16;
+        loop {
+            at -= 1;
+            if first > 0 {
+                first -= 1;
+                word[first] = left[at] | 0x20;
+            }
+            let Some(before) = at.checked_sub(1).map(|before| left[before]) else {
+                break;
+            };
+            let hump = left[at].is_ascii_uppercase() && before.is_ascii_lowercase();
+            if !before.is_ascii_alphabetic() || hump {
+                break;
+            }
+        }
+        if !each(&word[first..]) {
+            return;
+        }
     }
 }
