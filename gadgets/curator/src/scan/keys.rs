@@ -319,6 +319,9 @@ fn ssn(text: &[u8], gap: &Gap, end: usize, found: &mut Found<'_>) {
     }
     let value = found.value(&Gap { at, ..*gap });
     let bytes = &text[value.clone()];
+    if bytes.len() > 64 {
+        return;
+    }
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
     let others = bytes
         .iter()

@@ -18,6 +18,7 @@ mod pass;
 mod people;
 mod places;
 mod secret;
+mod set;
 mod shape;
 mod starts;
 mod text;
@@ -33,6 +34,7 @@ use doubts::Doubts;
 use index::{Beginnings, Index};
 use net::Whose;
 use text::{Ends, Gap};
+use tokens::Run;
 use words::{Phrase, Sense};
 
 pub use learned::{CompiledRule, Learned, MOST_RULES};
@@ -59,6 +61,7 @@ struct Found<'a> {
     figures: usize,
     /// A name was read as far as here.
     names: usize,
+    token: Run,
     whose: Whose,
     doubts: Doubts,
 }
@@ -72,6 +75,7 @@ impl<'a> Found<'a> {
             ends: Ends::default(),
             figures: 0,
             names: 0,
+            token: Run::default(),
             whose: Whose::default(),
             doubts: Doubts::default(),
         }
@@ -79,7 +83,9 @@ impl<'a> Found<'a> {
 
     fn add(&mut self, range: Range<usize>, entity: Entity) {
         let wanted = self.entities & bit(entity) != 0;
-        if range.is_empty() || !wanted || is_replacement(&self.text[range.clone()]) {
+        // What replaces a value is short.
+        let replaced = || range.len() < 96 && is_replacement(&self.text[range.clone()]);
+        if range.is_empty() || !wanted || replaced() {
             return;
         }
         self.spans.push(Span {

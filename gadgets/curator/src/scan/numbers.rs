@@ -70,11 +70,7 @@ impl Numbers {
         if before.is_some_and(|byte| is_word(byte) || byte == b'_') && !escaped(text, start) {
             // In a word: an account number, or nothing.
             let account = after - start >= 2 && start >= 2;
-            let account = if account {
-                iban(text, start, found)
-            } else {
-                None
-            };
+            let account = if account { iban(text, start, found) } else { None };
             self.done = account.unwrap_or_else(|| past_word(text, after));
             return;
         }
@@ -133,10 +129,7 @@ fn past_word(text: &[u8], mut at: usize) -> usize {
 /// Looks at a number that begins at `at`, whose first group ends at `first`. Returns where to go on.
 fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Found<'_>) -> usize {
     let next = text.get(first).copied().unwrap_or(b'\n');
-    if !matches!(
-        next,
-        b' ' | b'-' | b'.' | b'(' | b')' | b'/' | b'"' | b'\'' | b'+' | b'*'
-    ) {
+    if !matches!(next, b' ' | b'-' | b'.' | b'(' | b')' | b'/' | b'"' | b'\'' | b'+' | b'*') {
         let grouped = next == b'_' && first - at == 4 && in_groups(text, first);
         if !grouped && (is_word(next) || next == b'_') {
             return past_word(text, first);
@@ -203,11 +196,7 @@ fn number(text: &[u8], at: usize, first: usize, said: &mut Said, found: &mut Fou
         return chain.range.end;
     }
     // Of many groups that are nothing, the later ones are nothing as well: going through all again for each would take too long.
-    let next = if chain.group_count > 7 {
-        chain.range.end
-    } else {
-        first
-    };
+    let next = if chain.group_count > 7 { chain.range.end } else { first };
     judge(text, &chain, said, found).unwrap_or(next)
 }
 
@@ -254,11 +243,7 @@ fn separator(text: &[u8], at: usize) -> (usize, u8) {
     // What blanks surround, a dash aside, are several numbers.
     let apart =
         between == BLANK && step - at > 2 || between & BLANK != 0 && between & (DOT | SLASH) != 0;
-    if (plain || list || odd) && !apart {
-        (step, between)
-    } else {
-        (at, 0)
-    }
+    if (plain || list || odd) && !apart { (step, between) } else { (at, 0) }
 }
 
 /// Says what a chain is, trying its beginnings too; where to go on if it is something.
@@ -275,6 +260,11 @@ fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> 
     for count in (1..=groups.len()).rev() {
         let part = &groups[..count];
         let digits = &chain.digits[..used];
+        // Nothing is longer.
+        if used > 20 {
+            used -= part[count - 1] as usize;
+            continue;
+        }
         if let Some(entity) = entity_of(part, digits, chain, context) {
             let end = end_of(text, chain, count);
             if entity == Entity::Phone && !chain.plus && is_amount(text, chain.range.start, end) {
@@ -305,17 +295,10 @@ fn is_amount(text: &[u8], start: usize, end: usize) -> bool {
         b"ns", b"us", b"ms", b"s", b"sec", b"seconds", b"bytes", b"kb", b"mb", b"px", b"entries", b"rows", b"items", b"lines", b"records", b"requests", b"messages",
         b"events", b"times", b"ticks", b"cycles", b"hits", b"pages", b"files", b"objects", b"blocks", b"packets", b"connections", b"tokens", b"nodes", b"jobs",
     ];
-    let after = text[end..]
-        .iter()
-        .skip(1)
-        .take(10)
-        .take_while(|byte| byte.is_ascii_alphabetic())
-        .count();
-    let unit = || {
-        UNITS
-            .iter()
-            .any(|unit| text[end + 1..end + 1 + after].eq_ignore_ascii_case(unit))
-    };
+    let after =
+        text[end..].iter().skip(1).take(10).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let unit =
+        || UNITS.iter().any(|unit| text[end + 1..end + 1 + after].eq_ignore_ascii_case(unit));
     let path = start >= 2 && text[start - 1] == b'/' && text[start - 2].is_ascii_alphabetic();
     // `23.10.348-rc1`: a version.
     let version = matches!(text.get(end), Some(b'-' | b'+'))
@@ -345,11 +328,7 @@ fn entity_of(
     (said, far): (Context, u8),
 ) -> Option<Entity> {
     use Context::{Card, Iban, National, Nothing, Other, Phone, Ssn, Unknown};
-    let between = if groups.len() == 1 {
-        &[]
-    } else {
-        &chain.before[..groups.len()]
-    };
+    let between = if groups.len() == 1 { &[] } else { &chain.before[..groups.len()] };
     let seps = between.iter().fold(0, |all, one| all | one);
     let single = groups.len() == 1;
     let ones = groups.len() > 1 && groups.iter().all(|group| *group == 1);

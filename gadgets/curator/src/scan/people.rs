@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::given::{ALSO_WORDS, GIVEN};
+use super::set::{Set, bytes};
 use super::text;
 use super::words::Phrase;
 use super::{Found, keys};
@@ -53,7 +54,8 @@ fn is_title(phrase: &[u8]) -> bool {
     let from = memchr::memrchr(b' ', phrase).map_or(0, |at| at + 1);
     #[rustfmt::skip]
     const TITLES: &[&str] = &["Mr", "Mrs", "Dr", "Herr", "Herrn", "Frau", "Señor", "Señora", "Senhor", "Senhora", "Monsieur", "Madame", "Mme", "Mlle", "Signor", "Signora", "Mevrouw", "Dhr"];
-    TITLES.iter().any(|title| title.as_bytes() == &phrase[from..])
+    static SET: Set<64> = Set::new(&bytes::<{ TITLES.len() }>(TITLES));
+    SET.contains(&phrase[from..])
 }
 
 /// How much a name needs to be taken for one.
@@ -96,17 +98,13 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
 
 /// The end of a name without the names of things after it: `Sabine Fischer IBAN`. None if a thing is all that it is the name of.
 fn trimmed(text: &[u8], at: usize, end: usize) -> Option<usize> {
-    if !is_technical(&text[at..end]) {
+    let words = text[at..end].split(|byte| *byte == b' ');
+    let person = words.take_while(|word| !is_technical(word)).map(|word| word.len() + 1);
+    let person: usize = person.sum();
+    let last = at + person.saturating_sub(1);
+    if last == end {
         return Some(end);
     }
-    let mut last = at;
-    for word in text[at..end].split(|byte| *byte == b' ') {
-        if is_technical(word) {
-            break;
-        }
-        last += word.len() + 1;
-    }
-    let last = last.saturating_sub(1).max(at);
     (text[at..last].contains(&b' ') && is_given(text, at)).then_some(last)
 }
 
@@ -366,11 +364,12 @@ fn is_given(text: &[u8], at: usize) -> bool {
         *to = from.to_ascii_lowercase();
     }
     let word = &word[..length];
-    let among = |names: &[&str]| names.binary_search_by(|name| name.as_bytes().cmp(word)).is_ok();
-    among(GIVEN) || among(ALSO_WORDS)
+    static KNOWN: Set<4096> = Set::new(&bytes::<{ GIVEN.len() }>(GIVEN));
+    static WORDS: Set<1024> = Set::new(&bytes::<{ ALSO_WORDS.len() }>(ALSO_WORDS));
+    KNOWN.contains(word) || WORDS.contains(word)
 }
 
-/// Words with capitals that are the names of things; they are sorted.
+/// Words with capitals that are the names of things.
 fn is_technical(words: &[u8]) -> bool {
     #[rustfmt::skip]
     const THINGS: &[&[u8]] = &[
@@ -401,7 +400,8 @@ fn is_technical(words: &[u8]) -> bool {
         b"University", b"Unix", b"Unknown", b"User", b"Version", b"Visa", b"Visual", b"Volume", b"WARN", b"WARNING", b"Warning",
         b"We", b"Web", b"Wed", b"Wednesday", b"West", b"Windows", b"Worker", b"World", b"You", b"Your",
     ];
+    static SET: Set<1024> = Set::new(THINGS);
     words
         .split(|byte| matches!(byte, b' ' | b'+'))
-        .any(|word| THINGS.binary_search(&word.strip_suffix(b".").unwrap_or(word)).is_ok())
+        .any(|word| SET.contains(word.strip_suffix(b".").unwrap_or(word)))
 }

@@ -12,17 +12,42 @@ const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
+/// The last run of a token's bytes that was read, so that one of nothing but prefixes is not read for each of them.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    range: Range<usize>,
+    /// Where its next digit is.
+    digit: usize,
+}
+
+impl Run {
+    /// What of a run goes on from `at`.
+    fn from(&mut self, text: &[u8], at: usize) -> Range<usize> {
+        let known = self.range.contains(&at);
+        if !known {
+            let run = text[at..].iter().take_while(|byte| is_token(**byte) || **byte == b'.');
+            self.range = at..at + run.count();
+        }
+        if !known || self.digit < at {
+            let rest = &text[at..self.range.end];
+            let digit = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len());
+            self.digit = at + digit;
+        }
+        at..self.range.end
+    }
+}
+
 pub(super) fn at(text: &[u8], word: Range<usize>, token: Token, found: &mut Found<'_>) {
     match token {
         Token::Prefix { least } => {
             if text::before(text, word.start).is_some_and(text::is_word) {
                 return;
             }
-            let length = run(text, word.end, |byte| is_token(byte) || byte == b'.');
+            let length = found.token.from(text, word.end).len();
             let value = &text[word.end..word.end + length];
             let value = value.strip_suffix(b".").unwrap_or(value);
             if value.len() >= least as usize
-                && value.iter().any(u8::is_ascii_digit)
+                && found.token.digit < word.end + value.len()
                 && value.iter().any(u8::is_ascii_alphabetic)
             {
                 found.add(word.start..word.end + value.len(), Entity::ApiKey);
