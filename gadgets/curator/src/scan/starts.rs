@@ -50,9 +50,7 @@ pub(super) fn may_be(text: &[u8], at: usize, digits: u32) -> bool {
         // `12:36:30.957607`: a part of a time.
         let time = length != 4
             && matches!(left, b':' | b'.')
-            && at
-                .checked_sub(2)
-                .is_some_and(|from| text[from].is_ascii_digit());
+            && at.checked_sub(2).is_some_and(|from| text[from].is_ascii_digit());
         !time && (next != b'_' || length == 4)
     } else {
         length >= 8
@@ -67,9 +65,7 @@ pub(super) fn past_date(text: &[u8], at: usize, digits: u64) -> Option<usize> {
     }
     let [one, two, _, _, sign, _, _, same, _, _] = text[at..].first_chunk()?;
     let year = matches!([one, two], [b'1', b'9'] | [b'2', b'0']);
-    let alone = at
-        .checked_sub(1)
-        .is_none_or(|left| !is_word(text[left]) && text[left] != b'_')
+    let alone = at.checked_sub(1).is_none_or(|left| !is_word(text[left]) && text[left] != b'_')
         || numbers::escaped(text, at);
     (year && alone && sign == same && matches!(sign, b'-' | b'/' | b'.')).then_some(at + 10)
 }

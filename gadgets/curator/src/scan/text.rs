@@ -11,9 +11,7 @@ pub(super) const fn is_word(byte: u8) -> bool {
 
 /// The byte before `at` in the same line.
 pub(super) fn before(text: &[u8], at: usize) -> Option<u8> {
-    at.checked_sub(1)
-        .map(|at| text[at])
-        .filter(|byte| *byte != b'\n')
+    at.checked_sub(1).map(|at| text[at]).filter(|byte| *byte != b'\n')
 }
 
 /// True if a word begins here: after no letter or digit, or at the hump of a camel case name.
@@ -92,21 +90,12 @@ pub(super) fn gap_after(text: &[u8], start: usize, end: usize) -> Gap {
         let first =
             left.find(|byte| !is_word(**byte) && !matches!(byte, b':' | b'-' | b'_' | b'.'));
         let rest = &text[end..text.len().min(end + 128)];
-        let close = rest
-            .iter()
-            .position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
+        let close = rest.iter().position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
         let value = first == Some(&b'<') && rest[close] == b'>' && rest[close - 1] != b'/';
-        value.then_some(Gap {
-            at: end + close + 1,
-            sign: true,
-            ..Gap::default()
-        })
+        value.then_some(Gap { at: end + close + 1, sign: true, ..Gap::default() })
     };
     let attributes = text.get(end) == Some(&b' ');
-    attributes
-        .then(element)
-        .flatten()
-        .unwrap_or_else(|| gap(text, end))
+    attributes.then(element).flatten().unwrap_or_else(|| gap(text, end))
 }
 
 /// True if the tag that ends at `at` is an opening one.
