@@ -22,6 +22,8 @@ pub(super) fn plain(text: &[u8], found: &mut Found<'_>) {
         let neighbours = (text::before(text, at), text.get(at + 1));
         if let (Some(b' '), Some(b' ')) = neighbours {
             around(text, at - 1..at + 2, found);
+        } else if matches!(neighbours.0, None | Some(b' ' | b'"' | b'<' | b'>' | b'@')) {
+            // Neither an address nor a password ends there.
         } else if !tokens::url(text, at, found) {
             around(text, at..at + 1, found);
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::Found;
+use super::set::Within;
 use super::text;
 use super::words::Owner;
 use crate::entity::Entity;
@@ -134,10 +135,10 @@ fn is_owned(text: &[u8], word: &Range<usize>) -> bool {
     let key = &text[from - left..word.end + right];
     small[..key.len()].copy_from_slice(key);
     small.make_ascii_lowercase();
-    let has = |words: &[&[u8]]| {
-        words.iter().any(|word| memchr::memmem::find(&small[..key.len()], word).is_some())
-    };
-    has(PEOPLE) && !has(MACHINES)
+    let key = &small[..key.len()];
+    static PEOPLE_IN: Within = Within::new(PEOPLE);
+    static MACHINES_IN: Within = Within::new(MACHINES);
+    PEOPLE_IN.any(key) && !MACHINES_IN.any(key)
 }
 
 /// An address near a word that tells of somebody; where it ends if it is theirs.
