@@ -26,7 +26,7 @@ pub struct ServiceLogs {
     pub service: Arc<str>,
     /// Lines.
     pub lines: u64,
-    /// Those of them of severity error or fatal.
+    /// Those of them of severity error or fatal, or that tell of an HTTP status from 500 on.
     pub errors: u64,
     /// Bytes of text.
     pub bytes: u64,

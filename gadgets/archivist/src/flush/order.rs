@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use gadget_core::FlushRequest;
+use gadget_template::{Trouble, trouble_in};
 use serde::{Deserialize, Serialize};
 
 use super::{News, Sink, Summary};
@@ -14,7 +15,7 @@ use crate::trigger::LogWatch;
 /// So many templates come first...
 const FIRST: usize = 64;
 /// ...with so many lines each.
-const OF_EACH: usize = 32;
+const OF_EACH: usize = 4;
 /// From this much on a template is news: before, it was less than one in twenty lines of its service.
 pub(super) const NEWS: f64 = 3.0;
 /// How much more a template counts that is there more often: a hundred times by half.
@@ -127,6 +128,8 @@ impl<'a> Count<'a> {
     fn summary(self, request: &FlushRequest) -> (Summary, Vec<(u32, u32)>) {
         let Self { watch, lines, bytes, services, templates } = self;
         let mut news: Vec<(u32, News, u32)> = Vec::new();
+        let before_all = services.values().map(|(name, _)| watch.lines_of(name)).sum::<u64>();
+        let before_all = before_all.saturating_sub(lines);
         for (template, of) in (0..).zip(templates).skip(1).filter(|(_, of)| of.lines > 0) {
             let Some(known) = watch.miner().template(template) else { continue };
             let Some((service, now)) = services.get(&of.service) else { continue };
@@ -136,9 +139,13 @@ impl<'a> Count<'a> {
             let rarity = |of: u64, among: u64| ((1.0 + among as f64) / (1.0 + of as f64)).ln();
             // Where there was little before this time, by how rare it is in all.
             let rare = rarity(of_it, before).max(rarity(known.count(), all));
+            let template_text = known.to_string();
+            // A service that logs little is no lesser witness of trouble: that is as rare as it is among the lines of all.
+            let is_first = of_it == 0 && trouble_in(&template_text) == Trouble::Clear;
+            let rare = if is_first { rare.max(rarity(0, before_all)) } else { rare };
             if rare >= NEWS {
                 let novelty = rare * (1.0 + OFTEN * (of.lines as f64).ln());
-                let (service, template_text) = (Arc::clone(service), known.to_string());
+                let service = Arc::clone(service);
                 let one = News { service, template: template_text, lines: of.lines, novelty };
                 news.push((template, one, of.service));
             }

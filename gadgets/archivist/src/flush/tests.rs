@@ -90,6 +90,29 @@ fn what_is_new_comes_first_and_everything_comes_once() {
     assert!(!text.contains(".part") && fs::read_dir(folder.path()).unwrap().count() == 2);
 }
 
+#[test]
+fn trouble_of_a_service_that_logs_little_comes_before_rarities_of_one_that_logs_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut archive, mut watch) = scene(folder.path());
+    for (service, text) in [
+        ("api", "visitor with a browser of another make"),
+        ("mail", "mailer got signal 11 [error]"),
+        ("mail", "hello again, version 10"),
+    ] {
+        let (source, flags) = (SourceId::OTHER, LogFlags::default());
+        let meta = LogMeta { source, at: at(50_000), written: None, severity: None, flags };
+        let seen = watch.observe_line(service, &meta, text.as_bytes());
+        archive.append_line(service, &meta, seen.template, text.as_bytes());
+    }
+    let mut first = Vec::new();
+    let mut sink = |entry: &Entry<'_>, _: Option<f64>| {
+        first.push(String::from_utf8_lossy(entry.text).into_owned());
+        Ok(())
+    };
+    flush(&archive, &request(49_000, 51_000), &watch, &mut sink).unwrap();
+    assert_eq!(first[0], "mailer got signal 11 [error]", "{first:?}");
+}
+
 /// What a sink writes that is handed to this.
 fn written(folder: &std::path::Path, send: impl FnOnce(&mut FileSink)) -> String {
     let mut sink = FileSink::new(folder);

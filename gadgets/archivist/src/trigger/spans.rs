@@ -245,7 +245,7 @@ fn unit_of_key(head: &[u8], number: &[u8]) -> Option<f64> {
 }
 
 /// True if the line tells of an HTTP status from 500 on.
-fn is_failure(text: &[u8]) -> bool {
+pub(super) fn is_failure(text: &[u8]) -> bool {
     let status = |rest: &[u8]| {
         let from = rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len()).min(4);
         let rest = &rest[from..];

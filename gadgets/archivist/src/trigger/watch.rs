@@ -9,7 +9,7 @@ use gadget_core::{
 };
 use gadget_template::{Miner, MinerSettings, Seen};
 
-use super::spans::Spans;
+use super::spans::{Spans, is_failure};
 use crate::ring::Entry;
 
 /// News told at a time; of more, the rest is counted.
@@ -194,7 +194,8 @@ impl LogWatch {
         let its = &mut self.services[service as usize];
         its.lines += 1;
         its.bytes += text.len() as u64;
-        its.errors += u64::from(meta.severity >= Some(Severity::Error));
+        // A server that answers with its own failure logs that as it logs all requests.
+        its.errors += u64::from(meta.severity >= Some(Severity::Error) || is_failure(text));
         let seen = self.miner.observe(service, text);
         self.spans.line((service, seen.template), meta.severity, meta.at, text);
         if seen.new {
@@ -296,17 +297,22 @@ mod tests {
             batch.push(meta(id, 10, None), format!("request {n} served").as_bytes());
         }
         batch.push(meta(id, 10, Some(Severity::Error)), b"upstream of 10.0.0.1 is gone");
+        batch.push(meta(id, 10, None), b"request 9 served, status=503");
         batch.lost = 2;
-        assert_eq!(watch.observe(&batch, &sources), [1, 1, 1, 1, 1, 2]);
+        assert_eq!(watch.observe(&batch, &sources), [1, 1, 1, 1, 1, 2, 3]);
         let mut out = Vec::new();
         watch.readings(Timestamp::from_secs(11), &mut out);
         let (news, activity) = split(out);
         let texts: Vec<_> = news.iter().map(|news| (&*news.template, news.count)).collect();
-        let expected =
-            [("request <*> served", 1), ("upstream of <*> is gone", 1), ("request <*> served", 5)];
+        let expected = [
+            ("request <*> served", 1),
+            ("upstream of <*> is gone", 1),
+            ("request <*> served, status=<*>", 1),
+            ("request <*> served", 5),
+        ];
         assert_eq!(texts, expected);
         let api = &activity.services[0];
-        assert_eq!((&*api.service, api.lines, api.errors, api.lost), ("api", 6, 1, 2));
+        assert_eq!((&*api.service, api.lines, api.errors, api.lost), ("api", 7, 2, 2));
     }
 
     #[test]
