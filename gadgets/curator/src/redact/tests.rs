@@ -24,7 +24,8 @@ fn each_kind_is_replaced_by_what_it_is() {
         ("card 4111 1111 1111 1111 declined", "card [CARD_REDACTED] declined"),
         ("password=hunter2;", "password=[PASSWORD_REDACTED];"),
         ("token=sk-proj-abcdefghijklmnop123456", "token=sk-proj-abc...456"),
-        ("postgres://app:s3cret@db/x", "postgres://app:[PASSWORD_REDACTED]@db/x"),
+        ("https://app:s3cret@db/x", "https://app:[PASSWORD_REDACTED]@db/x"),
+        ("at postgres://app:s3cret@db/x", "at [CONNECTION_STRING_REDACTED]"),
         ("Dear Mrs. Jane Doe, hello", "Dear Mrs. [NAME_REDACTED], hello"),
     ] {
         assert_eq!(text(line), want);

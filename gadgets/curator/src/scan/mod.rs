@@ -18,6 +18,7 @@ mod pass;
 mod people;
 mod places;
 mod secret;
+mod segments;
 mod set;
 mod shape;
 mod starts;
@@ -193,6 +194,7 @@ fn look(text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
         Sense::Rue => places::rue(text, word, found),
         Sense::Figure => figures::at(text, word, found),
         Sense::Program => tokens::program(text, word, found),
+        Sense::Segment => segments::at(text, word, found),
     }
 }
 

@@ -196,8 +196,42 @@ pub(super) fn url(text: &[u8], sign: usize, found: &mut Found<'_>) -> bool {
     if user[..colon].contains(&b'/') || user[..colon].contains(&b'?') {
         return false;
     }
-    if user[colon + 1..].iter().any(|byte| *byte != b'*') {
-        found.add(sign - (user.len() - colon - 1)..sign, Entity::Password);
+    let password = &user[colon + 1..];
+    if !matches!(password, b"PASSWORD" | b"PASS" | b"PWD") && !is_placeholder(password) {
+        found.add(sign - password.len()..sign, Entity::Password);
+        let start = sign - user.len() - 3;
+        if let Some(scheme) = of_a_store(&text[from..start]) {
+            found.add(start - scheme..connection_end(text, sign), Entity::ConnectionString);
+        }
     }
     true
+}
+
+/// How long the scheme is that ends there, with `jdbc:` before it, if it is one of a database or a queue.
+fn of_a_store(left: &[u8]) -> Option<usize> {
+    #[rustfmt::skip]
+    const STORES: &[&[u8]] = &[
+        b"postgres", b"postgresql", b"mysql", b"mariadb", b"mongodb", b"redis", b"rediss", b"amqp", b"amqps", b"mssql", b"sqlserver", b"oracle", b"clickhouse", b"cockroachdb",
+        b"kafka", b"nats", b"memcached", b"cassandra", b"couchdb", b"neo4j", b"bolt", b"ldap", b"ldaps", b"sqlite", b"db2", b"snowflake", b"redshift", b"valkey",
+    ];
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'+';
+    let length = left.iter().rev().take(24).take_while(part).count();
+    let scheme = &left[left.len() - length..];
+    let base = scheme.split(|byte| *byte == b'+').next()?;
+    let store = STORES.iter().any(|store| base.eq_ignore_ascii_case(store));
+    let jdbc = left[..left.len() - length].ends_with(b"jdbc:");
+    store.then_some(length + if jdbc { 5 } else { 0 })
+}
+
+/// Where a connection string ends whose `@` is at `sign`.
+fn connection_end(text: &[u8], sign: usize) -> usize {
+    let rest = &text[sign..text.len().min(sign + 256)];
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b')' | b']' | b'}' | b'\\' | b';')
+    };
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    let value = &rest[..length];
+    sign + value.len()
+        - value.iter().rev().take_while(|it| matches!(it, b',' | b'.' | b':')).count()
 }

@@ -21,6 +21,8 @@ pub(super) enum Sense {
     Figure,
     /// A program whose options have passwords.
     Program,
+    /// The name of a segment whose fields are told by their places.
+    Segment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,7 @@ impl Sense {
             | Self::Street
             | Self::Rue
             | Self::Figure => !next.is_ascii_alphabetic(),
+            Self::Segment => next == b'|',
             Self::Key(_) | Self::Owner(_) | Self::Token(_) | Self::Program => true,
         }
     }
@@ -236,6 +239,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
     ]),
     (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql"]),
+    (Sense::Segment, &["pid", "nk1", "gt1"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
     (Sense::Token(Token::Pem), &["begin"]),
     (Sense::Token(Token::Path), &[
