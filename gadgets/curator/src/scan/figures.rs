@@ -66,7 +66,8 @@ pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
         // `forty-seven` is one number, `forty seven` may be: what follows tens with a blank is taken for theirs too.
         at += gap;
     }
-    found.figures = end.max(word.end);
+    // `double double` without a figure is nothing from any of its words on.
+    found.figures = if count == 0 { at.max(word.end) } else { end.max(word.end) };
     let digits = &digits[..count];
     let said = context(text, word.start).0;
     let entity = match (said, count) {

@@ -89,7 +89,7 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
         Key::Connection => {
             let value = found.value(&gap);
             let bytes = &text[value.clone()];
-            if gap.sign && bytes.contains(&b'=') && gap.quote.is_some() && has_password(bytes) {
+            if gap.sign && gap.quote.is_some() && bytes.contains(&b'=') && has_password(bytes) {
                 found.add(value, Entity::ConnectionString);
             }
         }
@@ -359,16 +359,18 @@ fn national(text: &[u8], gap: Gap, end: usize, found: &mut Found<'_>) {
     }
     let value = found.value(&Gap { at, ..gap });
     let bytes = &text[value.clone()];
-    let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let plain = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b' ' | b'+')
-    };
-    // `T/12345/2020`, and with a sign before it whatever is in capitals: `GARCIA<X81`.
-    let capitals = gap.sign
-        && digits > 0
-        && bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-    if (6..=24).contains(&bytes.len()) && (digits >= 5 || capitals) && bytes.iter().all(plain) {
-        return found.add(value, Entity::NationalId);
+    if (6..=24).contains(&bytes.len()) {
+        let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let plain = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b' ' | b'+')
+        };
+        // `T/12345/2020`, and with a sign before it whatever is in capitals: `GARCIA<X81`.
+        let capitals = gap.sign
+            && digits > 0
+            && bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        if (digits >= 5 || capitals) && bytes.iter().all(plain) {
+            return found.add(value, Entity::NationalId);
+        }
     }
     // In groups: `AB 12 34 56 C`.
     let run = text[at..].iter().take(24);

@@ -50,10 +50,12 @@ pub(super) fn is_of_words(value: &[u8]) -> bool {
 
 /// What somebody chose: of three kinds of signs at least, or words joined by dashes.
 pub(super) fn is_chosen(value: &[u8]) -> bool {
+    if !(4..=64).contains(&value.len()) {
+        return false;
+    }
     let printed = value.iter().all(u8::is_ascii_graphic);
     let ends = !value.iter().any(|byte| matches!(byte, b'{' | b'(' | b'<'));
-    (4..=64).contains(&value.len())
-        && printed
+    printed
         && ends
         && (mixed(value) >= 3 || value.iter().any(u8::is_ascii_digit) || is_of_words(value))
         && !value.iter().all(u8::is_ascii_digit)
