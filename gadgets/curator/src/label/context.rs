@@ -1,6 +1,7 @@
 //! What surrounds a token: its chunk, its row of numbers, the run of capitalised words that it is in, and its key.
 
 use super::lexicon::Classes;
+use super::row::{Looks, Rows};
 use super::token::{Kind, Token, Tokens};
 
 /// No chunk, numbers, run or key.
@@ -88,6 +89,26 @@ pub(super) struct Place {
     pub iban: u8,
     /// The value that it is part of.
     pub group: (u16, u16),
+    /// The innermost cell of a row that it is in.
+    pub cell: u16,
+    /// How far it is in the local part of the line's mail addresses.
+    pub twin: Twin,
+}
+
+/// Whether a word is in the local part of a mail address of its line: `ann.smith@` makes `Ann` and `Smith` a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Twin {
+    /// The line has no mail address beside it, or the word is none.
+    #[default]
+    Unasked,
+    /// It is in none.
+    No,
+    /// Its first letter begins one.
+    Initial,
+    /// It is part of one.
+    Part,
+    /// It is one of the words of one.
+    Word,
 }
 
 /// The surroundings of every token of one line, with buffers that are kept.
@@ -98,6 +119,17 @@ pub(super) struct Context {
     pub runs: Vec<Run>,
     pub keys: Vec<Key>,
     pub places: Vec<Place>,
+    pub rows: Rows,
+    pub marks: Marks,
+}
+
+/// What the line has as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    /// Dotted quads in it.
+    pub quads: u32,
+    /// Mail addresses in it.
+    pub mails: u32,
 }
 
 const EMPTY: Place = Place {
@@ -110,6 +142,8 @@ const EMPTY: Place = Place {
     key_closed: false,
     iban: 0,
     group: (0, 0),
+    cell: NONE,
+    twin: Twin::Unasked,
 };
 
 /// What may stand between the numbers of one value.
@@ -139,6 +173,9 @@ const fn parts_chunks(mark: u8) -> bool {
     )
 }
 
+/// The most mail addresses whose words are looked for.
+const MOST_TWINS: usize = 4;
+
 /// Small words inside names.
 const PARTICLES: [&[u8]; 16] = [
     b"de", b"van", b"der", b"von", b"la", b"da", b"di", b"del", b"den", b"bin", b"al", b"el",
@@ -159,12 +196,21 @@ impl Context {
         self.places.clear();
         let all = tokens.all();
         self.places.resize(all.len(), EMPTY);
+        self.keys.reserve(2 * all.len());
         self.find_chunks(line, all);
         self.find_numbers(tokens, true);
         self.find_numbers(tokens, false);
         self.find_runs(tokens);
         self.find_ibans(tokens);
+        let Self { rows, chunks, numbers, places, .. } = self;
+        rows.find(tokens, chunks, numbers, places);
         self.find_keys(tokens);
+        self.find_columns(tokens);
+        self.find_twins(tokens);
+        self.marks = Marks {
+            quads: self.numbers.iter().filter(|numbers| numbers.quad).count() as u32,
+            mails: self.chunks.iter().filter(|chunk| chunk.at != NONE).count() as u32,
+        };
         for i in 0..all.len() {
             let place = &self.places[i];
             self.places[i].group = if place.loose != NONE {
@@ -401,11 +447,15 @@ impl Context {
     fn find_keys(&mut self, tokens: &Tokens) {
         let all = tokens.all();
         let (mut key, mut since, mut closed) = (NONE, 0_u16, false);
+        // The bracket that a list of values is in: `to=["a","b"]`.
+        let mut list = NONE;
         for i in 0..all.len() {
             let token = &all[i];
+            let tight = || all.get(i + 1).is_some_and(|next| !next.spaced) && !token.spaced;
             let separates = match token.mark {
                 b':' | b'=' => true,
                 b'>' => i > 0,
+                b'(' | b'[' | b'~' => i > 0 && tight(),
                 _ => false,
             };
             let flag = token.spaced && token.mark == 0 && i > 2 && all[i - 1].mark == 0;
@@ -419,12 +469,89 @@ impl Context {
             if let Some(found) = found {
                 key = self.keys.len() as u16;
                 self.keys.push(found);
-                (since, closed) = (0, false);
+                (since, closed, list) = (0, false, NONE);
             }
-            closed |= matches!(token.mark, b',' | b';' | b'&' | b'|' | b'}' | b')' | b'<');
+            if matches!(token.mark, b'[' | b'(') && since <= 2 && key != NONE && list == NONE {
+                list = self.rows.closes(i);
+            }
+            if list != NONE && i < usize::from(list) {
+                // Each value of a list is as near to the key as the first.
+                since = if token.mark == b',' { 1 } else { since };
+            } else {
+                closed |=
+                    matches!(token.mark, b',' | b';' | b'&' | b'|' | b'}' | b')' | b'<' | b']');
+            }
             let place = &mut self.places[i];
             (place.key, place.key_age, place.key_closed) = (key, since, closed);
             since = since.saturating_add(1);
+        }
+    }
+
+    /// Names of columns are the keys of what is below them, and the first of a pair of texts that of the second.
+    fn find_columns(&mut self, tokens: &Tokens) {
+        let all = tokens.all();
+        for row in &self.rows.rows {
+            let cells = usize::from(row.first)..usize::from(row.first + row.cells);
+            let pair = row.cells == 2 && row.separator == b',' && {
+                let [name, value] =
+                    [row.first, row.first + 1].map(|at| self.rows.cells[usize::from(at)]);
+                let quoted =
+                    |at: u16| at > 0 && matches!(all[usize::from(at) - 1].mark, b'"' | b'\'');
+                name.looks == Looks::IDENT && quoted(name.first) && value.last > value.first
+            };
+            let header = self.rows.rows.get(usize::from(row.header));
+            for (nth, cell) in cells.clone().enumerate() {
+                let from = match header {
+                    Some(header) => usize::from(header.first) + nth,
+                    None if pair && nth == 1 => cells.start,
+                    None => continue,
+                };
+                let (name, cell) = (self.rows.cells[from], self.rows.cells[cell]);
+                if name.last <= name.first || cell.looks.meets(Looks::KEYED) {
+                    continue;
+                }
+                let key = self.keys.len() as u16;
+                let last = usize::from(name.last) - 1;
+                if all[last].kind == Kind::Mark {
+                    continue;
+                }
+                self.keys.push(key_of(tokens, ident(tokens, last)));
+                for (age, at) in (cell.first..cell.last).enumerate() {
+                    let place = &mut self.places[usize::from(at)];
+                    (place.key, place.key_age, place.key_closed) = (key, age as u16 + 1, false);
+                }
+            }
+        }
+    }
+
+    /// Looks for words in the mail addresses of the line.
+    fn find_twins(&mut self, tokens: &Tokens) {
+        let all = tokens.all();
+        for chunk in self.chunks.iter().filter(|chunk| chunk.at != NONE).take(MOST_TWINS) {
+            if chunk.at == chunk.first || chunk.at - chunk.first > 16 {
+                continue;
+            }
+            let local = &all[usize::from(chunk.first)..usize::from(chunk.at)];
+            let text = tokens.span(local);
+            let text = &text[..text.len().min(64)];
+            for (i, token) in all.iter().enumerate() {
+                let place = &mut self.places[i];
+                let outside = i < chunk.first.into() || i >= chunk.last.into();
+                if !outside || !token.kind.is_word() {
+                    continue;
+                }
+                let word = tokens.folded(token);
+                let twin = if word.len() > 2 && local.iter().any(|part| part.hash == token.hash) {
+                    Twin::Word
+                } else if word.len() > 2 && text.windows(word.len()).any(|part| part == word) {
+                    Twin::Part
+                } else if local.iter().any(|part| tokens.folded(part).first() == word.first()) {
+                    Twin::Initial
+                } else {
+                    Twin::No
+                };
+                place.twin = place.twin.max(twin);
+            }
         }
     }
 

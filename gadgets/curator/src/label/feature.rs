@@ -1,8 +1,9 @@
 //! What the model sees of a token: rows of its weight table, by hash.
 
-use super::context::{Context, NONE, Place};
+use super::context::{Context, NONE, Place, Twin};
 use super::lexicon::{Classes, Lexicon};
 use super::model::ROWS;
+use super::row::Looks;
 use super::token::{Kind, Token, Tokens};
 
 /// The rows of every token of a line, with buffers that are kept.
@@ -68,6 +69,14 @@ enum Slot {
     RunPattern,
     Bounds,
     MailEnd,
+    Cell,
+    CellLooks,
+    CellBeside,
+    CellNear,
+    Twin,
+    TwinRun,
+    Quad,
+    QuadLine,
 }
 
 /// What concept words may say about a value near them.
@@ -223,6 +232,97 @@ fn structure(sink: &mut Sink<'_>, tokens: &Tokens, context: &Context, i: usize, 
     value_rows(sink, all, context, place, i);
     if place.run != NONE {
         run_rows(sink, all, context, place, i);
+    }
+    if place.cell != NONE {
+        cell_rows(sink, context, place, (i, me));
+    }
+    twin_rows(sink, context, place, me);
+    let quad = context.numbers.get(usize::from(place.tight)).filter(|numbers| numbers.quad);
+    if quad.is_some() {
+        quad_rows(sink, all, context, place, line);
+    }
+}
+
+/// The row that a token is in: how many cells, what they look like, which are beside its own.
+fn cell_rows(sink: &mut Sink<'_>, context: &Context, place: &Place, (i, me): (usize, u32)) {
+    use Slot as S;
+    let cell = &context.rows.cells[usize::from(place.cell)];
+    let row = &context.rows.rows[usize::from(cell.row)];
+    let looks = |at: u16| {
+        let inside = (row.first..row.first + row.cells).contains(&at);
+        if inside { context.rows.cells[usize::from(at)].looks.first() } else { 33 }
+    };
+    let own = cell.looks.first();
+    let keyed = u32::from(cell.looks.meets(Looks::KEYED));
+    let nth = place.cell - row.first;
+    let cells = bucket(row.cells.into());
+    let place_in_row = u32::from(nth.min(3)) << 1 | u32::from(nth + 1 == row.cells);
+    sink.put(S::Cell, u32::from(row.separator) << 8 | cells, me << 1 | keyed);
+    sink.put(S::Cell, place_in_row, own << 1 | keyed | 1 << 20);
+    let inside =
+        bucket((i as u32) - u32::from(cell.first)) << 8 | bucket(u32::from(cell.last - cell.first));
+    sink.put(S::CellLooks, own << 1 | keyed, me);
+    sink.put(S::CellLooks, own << 1 | keyed, inside | 1 << 20);
+    let others = if row.twice.0 >> own & 1 == 1 { row.looks.0 } else { row.looks.0 & !(1 << own) };
+    sink.each(S::CellBeside, Classes(others), own << 1 | keyed);
+    let (before, after) = (looks(place.cell.wrapping_sub(1)), looks(place.cell + 1));
+    sink.put(S::CellNear, before, own << 1 | keyed);
+    sink.put(S::CellNear, after, own << 1 | keyed | 1 << 20);
+    sink.put(S::CellNear, before << 8 | after, own << 1 | keyed | 1 << 21);
+}
+
+/// Whether a word is in a mail address of the line, by itself and in its run.
+fn twin_rows(sink: &mut Sink<'_>, context: &Context, place: &Place, me: u32) {
+    use Slot as S;
+    if place.twin == Twin::Unasked {
+        return;
+    }
+    sink.put(S::Twin, place.twin as u32, me);
+    if let Some(run) = context.runs.get(usize::from(place.run)) {
+        let places = &context.places[usize::from(run.first)..usize::from(run.last)];
+        let best = places.iter().map(|place| place.twin).max().unwrap_or_default();
+        let words = places.iter().filter(|place| place.twin > Twin::Initial).count() as u32;
+        sink.put(S::TwinRun, best as u32, words.min(3) << 8 | run.words.min(4));
+    }
+}
+
+/// Whose an address of the network may be: what the line is about, and what it stands between.
+fn quad_rows(sink: &mut Sink<'_>, all: &[Token], context: &Context, place: &Place, line: Classes) {
+    use Slot as S;
+    const OWNERS: Classes = Classes(
+        Classes::CLIENT.0
+            | Classes::PERSON.0
+            | Classes::MAIL.0
+            | Classes::NETWORK.0
+            | Classes::SAID.0
+            | Classes::CODE.0
+            | Classes::PHONE.0
+            | Classes::NAMEKEY.0,
+    );
+    let (first, last) = (usize::from(place.group.0), usize::from(place.group.1));
+    let port = all.get(last).is_some_and(|token| token.mark == b':' && !token.spaced);
+    let slash = first > 0 && all[first - 1].mark == b'/';
+    let mask = all.get(last).is_some_and(|token| token.mark == b'/' && !token.spaced);
+    let about = u32::from(line.meets(Classes::CLIENT))
+        | u32::from(line.meets(Classes::PERSON)) << 1
+        | u32::from(line.meets(Classes::NETWORK)) << 2
+        | u32::from(line.meets(Classes::SAID)) << 3;
+    let stands = u32::from(port)
+        | u32::from(slash) << 1
+        | u32::from(mask) << 2
+        | context.marks.quads.min(3) << 3
+        | context.marks.mails.min(1) << 5;
+    sink.each(S::QuadLine, Classes(line.0 & OWNERS.0), stands);
+    sink.put(S::Quad, about, stands);
+    sink.put(S::Quad, about, 1 << 20);
+    sink.put(S::Quad, stands, 1 << 21);
+    if let Some((classes, distance)) = concept_before(all, first) {
+        sink.each(S::Quad, classes, about | bucket(distance) << 8 | 1 << 22);
+    }
+    if place.key != NONE && !place.key_closed {
+        let key = &context.keys[usize::from(place.key)];
+        sink.each(S::Quad, key.classes, stands | 1 << 23);
+        sink.each(S::Quad, Classes(key.classes.0 & OWNERS.0), about | 1 << 24);
     }
 }
 

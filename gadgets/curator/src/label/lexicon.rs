@@ -55,7 +55,7 @@ lists! {
     /// Names a phone number.
     PHONE 0 "phone telephone tel mobile cell cellphone msisdn fax call callback whatsapp sms dial dialed ani dnis caller callerid \
         telefon telefonnummer handy handynummer mobil rufnummer festnetz telephone portable mobile telefono movil celular numero \
-        cellulare telefoon telefone ring rang ringing text texted hotline voicemail phonenumber mobilenumber phoneno tn sim subscriber \
+        cellulare telefoon telefone ring rang ringing texted hotline voicemail phonenumber mobilenumber phoneno tn sim subscriber \
         homephone workphone cellular",
     /// Names a mail address.
     MAIL 1 "email mail mailto emailaddress mailbox correo courriel rcpt recipient recipients smtp bcc cc replyto inbox adresse \
@@ -144,7 +144,15 @@ lists! {
         visual studio internet explorer mac apple iphone samsung galaxy bluetooth wifi ethernet http https tcp udp dns dhcp ssl tls xml json \
         sql api rest soap service client connection request response session user system security network file error warning info debug \
         fatal exception failed success started stopped starting stopping cluster pool cache data database table index query north south east \
-        west new central europe america asia virtual machine hyper desktop power shell terraform ansible vault consul nomad helm istio envoy",
+        west new central europe america asia virtual machine hyper desktop power shell terraform ansible vault consul nomad helm istio envoy \
+        framework runner pause agent bot workshop studio suite engine driver module plugin extension library toolkit console portal panel dashboard \
+        menu screen page dialog window widget button theme mode scheduler worker queue broker handler parser builder compiler linker loader router gateway proxy \
+        balancer controller manager monitor watcher daemon kernel shell terminal editor browser player reader writer viewer scanner printer sensor adapter \
+        bridge tunnel switch hub node pod container image registry repository branch commit release pipeline workflow job task step stage phase build deploy \
+        deployment rollout rollback backup restore snapshot archive export import sync replication migration upgrade update patch hotfix bundle package \
+        core base pro enterprise edition premium standard basic lite ultra plus max report summary digest audit review policy rule filter alert incident outage \
+        maintenance health heartbeat probe metric trace event message topic stream batch chunk block frame packet segment thread process heap stack garbage \
+        collector young old generation eden survivor concurrent parallel full minor major python ruby golang rust scala kotlin swift node npm yarn debugger",
     /// A word of logs that is never a name.
     LOGWORD 22 "info warn warning error debug trace fatal notice critical alert emerg severe fine config the a an and or of to in on at for \
         from with by is was some ok nil undefined has been not no via into over under after before when while unable cannot could failed loaded created closed \
@@ -224,6 +232,22 @@ impl Lexicon {
 }
 
 impl Lexicon {
+    /// What the lists say about a word that is not in them: its singular, or the words that it is made of.
+    #[must_use]
+    pub fn parts(&self, folded: &[u8]) -> Classes {
+        const NAMES: Classes = Classes::GIVEN.with(Classes::SURNAME);
+        if let [word @ .., b's'] = folded
+            && word.len() > 3
+        {
+            let hash = word.iter().fold(HASH_SEED, |hash, byte| hash_step(hash, *byte));
+            let classes = self.classes(hash).without(NAMES);
+            if !classes.is_empty() {
+                return classes;
+            }
+        }
+        self.compound(folded)
+    }
+
     /// What the lists say about the two words that a long one may be made of: `phonenumber`, `Ausweisnummer`. Names are not looked
     /// for inside words.
     #[must_use]

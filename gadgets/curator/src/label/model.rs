@@ -4,9 +4,9 @@ use super::lattice::{LABELS, Transitions};
 use super::lexicon::Lexicon;
 
 /// Rows of the weight table.
-pub const ROWS: usize = 48 << 10;
+pub const ROWS: usize = 62 << 10;
 /// The version of the file, and of what the features mean: a model of another version is refused.
-pub const MODEL_VERSION: u32 = 1;
+pub const MODEL_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"curator\0";
 const HEADER: usize = 64 + LABELS * 12;
@@ -249,7 +249,7 @@ mod tests {
         );
         for (at, error) in [
             (0, ModelError::Mark),
-            (8, ModelError::Version { found: 0 }),
+            (8, ModelError::Version { found: MODEL_VERSION ^ 1 }),
             (999, ModelError::Checksum),
         ] {
             let mut bad = good.clone();

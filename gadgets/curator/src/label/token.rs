@@ -27,6 +27,8 @@ pub enum Kind {
     Mixed,
     /// Letters and digits that are all hexadecimal, six or more.
     Hex,
+    /// Letters of a script that has no capitals.
+    Foreign,
     /// One mark.
     Mark,
 }
@@ -35,13 +37,16 @@ impl Kind {
     /// Whether it is of letters alone.
     #[must_use]
     pub const fn is_word(self) -> bool {
-        matches!(self, Self::Lower | Self::Capital | Self::Upper | Self::Initial | Self::Camel)
+        matches!(
+            self,
+            Self::Lower | Self::Capital | Self::Upper | Self::Initial | Self::Camel | Self::Foreign
+        )
     }
 
     /// Whether it begins as a proper name does.
     #[must_use]
     pub const fn is_proper(self) -> bool {
-        matches!(self, Self::Capital | Self::Upper | Self::Initial | Self::Camel)
+        matches!(self, Self::Capital | Self::Upper | Self::Initial | Self::Camel | Self::Foreign)
     }
 }
 
@@ -56,6 +61,8 @@ pub struct Token {
     pub kind: Kind,
     /// Whether white space is before it.
     pub spaced: bool,
+    /// The strongest white space before it: a new line, a tab, a space; 0 for none.
+    pub gap: u8,
     /// The mark, decoded; 0 for words and numbers.
     pub mark: u8,
     /// Where its folded text begins in [`Tokens::folded`].
@@ -88,18 +95,22 @@ impl Tokens {
         self.tokens.clear();
         self.folded.clear();
         let line = &line[..line.len().min(MOST_BYTES)];
-        let (mut at, mut spaced) = (0, true);
+        let (mut at, mut gap) = (0, b' ');
         while at < line.len() && self.tokens.len() < MOST_TOKENS {
             let unit = unit(line, at);
             if unit.char.is_whitespace() || unit.char.is_control() {
-                spaced = true;
+                gap = match (unit.char, gap) {
+                    ('\n', _) | (_, b'\n') => b'\n',
+                    ('\t', _) | (_, b'\t') => b'\t',
+                    _ => b' ',
+                };
                 at += unit.len;
-            } else if unit.char.is_alphanumeric() {
-                at = self.word(line, at, spaced, lexicon);
-                spaced = false;
+            } else if is_letter(unit.char) {
+                at = self.word(line, at, gap, lexicon);
+                gap = 0;
             } else {
-                self.mark(at, unit, spaced);
-                spaced = false;
+                self.mark(at, unit, gap);
+                gap = 0;
                 at += unit.len;
             }
         }
@@ -117,7 +128,17 @@ impl Tokens {
         &self.folded[token.text as usize..(token.text + token.len) as usize]
     }
 
-    fn mark(&mut self, at: usize, unit: Unit, spaced: bool) {
+    /// The text of tokens in a row, without marks and gaps.
+    #[must_use]
+    pub fn span(&self, tokens: &[Token]) -> &[u8] {
+        match tokens {
+            [first, .., last] => &self.folded[first.text as usize..(last.text + last.len) as usize],
+            [one] => self.folded(one),
+            [] => &[],
+        }
+    }
+
+    fn mark(&mut self, at: usize, unit: Unit, gap: u8) {
         let mark = match unit.char {
             '\u{2010}'..='\u{2015}' => b'-',
             '\u{2018}' | '\u{2019}' => b'\'',
@@ -130,7 +151,8 @@ impl Tokens {
             start: at as u32,
             end: (at + unit.len) as u32,
             kind: Kind::Mark,
-            spaced,
+            spaced: gap != 0,
+            gap,
             mark,
             text: self.folded.len() as u32,
             len: 0,
@@ -139,15 +161,16 @@ impl Tokens {
         });
     }
 
-    fn word(&mut self, line: &[u8], start: usize, spaced: bool, lexicon: &Lexicon) -> usize {
+    fn word(&mut self, line: &[u8], start: usize, gap: u8, lexicon: &Lexicon) -> usize {
         let text = self.folded.len();
         let (mut at, mut hash) = (start, HASH_SEED);
         let (mut upper, mut lower, mut digits, mut hex) = (0_usize, 0_usize, 0_usize, true);
         let (mut first_upper, mut after_lower, mut part) = (false, false, HASH_SEED);
+        let mut foreign = 0_usize;
         let mut classes = Classes::NONE;
         while at < line.len() {
             let unit = unit(line, at);
-            if !unit.char.is_alphanumeric() {
+            if !is_letter(unit.char) {
                 break;
             }
             let char = unit.char;
@@ -163,6 +186,7 @@ impl Tokens {
                 }
             } else {
                 lower += 1;
+                foreign += usize::from(char > '\u{2af}' && !char.is_lowercase());
             }
             after_lower = !is_upper;
             hex &= digit(char).is_some() || char.is_ascii_hexdigit();
@@ -176,6 +200,7 @@ impl Tokens {
         let kind = match (digits, upper, lower) {
             (_, 0, 0) => Kind::Digits,
             (1.., _, _) if hex && len >= 6 => Kind::Hex,
+            _ if foreign > 0 => Kind::Foreign,
             (1.., _, _) => Kind::Mixed,
             (0, 0, _) => Kind::Lower,
             (0, 1, 0) => Kind::Initial,
@@ -192,7 +217,7 @@ impl Tokens {
                 parts.with(lexicon.classes(hash))
             }
             _ if kind.is_word() => match lexicon.classes(hash) {
-                Classes::NONE => lexicon.compound(&self.folded[text..]),
+                Classes::NONE => lexicon.parts(&self.folded[text..]),
                 classes => classes,
             },
             _ => Classes::NONE,
@@ -201,7 +226,8 @@ impl Tokens {
             start: start as u32,
             end: at as u32,
             kind,
-            spaced,
+            spaced: gap != 0,
+            gap,
             mark: 0,
             text: text as u32,
             len: len as u32,
@@ -210,6 +236,12 @@ impl Tokens {
         });
         at
     }
+}
+
+/// Whether it is part of a word: a letter, a digit, or the vowel signs that scripts of India and Arabia put on letters.
+fn is_letter(char: char) -> bool {
+    char.is_alphanumeric()
+        || matches!(char, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{963}' | '\u{981}'..='\u{9e3}' | '\u{e31}'..='\u{e4e}')
 }
 
 /// The hash of a word before its first character.
@@ -321,7 +353,8 @@ fn backslash(rest: &[u8]) -> Unit {
         Some(b'n' | b't' | b'r')
             if run % 2 == 1 || !rest.get(run + 1).is_some_and(u8::is_ascii_lowercase) =>
         {
-            Unit { char: ' ', len: run + 1 }
+            let char = if rest[run] == b't' { '\t' } else { '\n' };
+            Unit { char, len: run + 1 }
         }
         Some(b'u') => {
             let code = rest.get(run + 1..run + 5).and_then(|digits| {

@@ -1,7 +1,10 @@
 //! Makes up lines: a message of a family, in a carrier, beside other text.
 
+use gadget_curator::Entity;
+
 use crate::line::{Line, Sort, Text};
 use crate::machine::sentence;
+use crate::people::plain;
 use crate::rng::Rng;
 use crate::template::{Family, expand, families};
 
@@ -96,7 +99,11 @@ impl Generator {
             .collect();
         let family = allowed[rng.below(allowed.len())];
         let templates = &self.families[family].1.templates;
-        (family, expand(rng.pick(templates), rng, None))
+        let mut text = expand(rng.pick(templates), rng, None);
+        if rng.percent(45) {
+            namesakes(&mut text, rng);
+        }
+        (family, text)
     }
 
     /// The message before, after or between other text.
@@ -113,6 +120,34 @@ impl Generator {
         first.append(second);
         first
     }
+}
+
+/// Makes the mail address of a text that of the person whose name is in it.
+fn namesakes(text: &mut Text, rng: &mut Rng) {
+    let names: Vec<String> = text
+        .0
+        .iter()
+        .filter(|piece| piece.entity == Some(Entity::Name))
+        .flat_map(|piece| piece.text.split_whitespace())
+        .map(plain)
+        .filter(|word| word.len() > 1)
+        .collect();
+    let mail = text.0.iter_mut().find(|piece| piece.entity == Some(Entity::Email));
+    let (Some(mail), [first, .., last]) = (mail, &*names) else { return };
+    let Some((_, domain)) = mail.text.split_once('@').filter(|(local, _)| !local.contains('%'))
+    else {
+        return;
+    };
+    let local = match rng.below(9) {
+        0..3 => format!("{first}.{last}"),
+        3 => format!("{}{last}", &first[..1]),
+        4 => format!("{last}.{first}"),
+        5 => format!("{first}_{last}{}", rng.below(100)),
+        6 => format!("{first}{last}"),
+        7 => format!("{last}{}", rng.between(1, 2000)),
+        _ => format!("{first}{}", rng.between(1, 2000)),
+    };
+    mail.text = format!("{local}@{domain}");
 }
 
 #[cfg(test)]

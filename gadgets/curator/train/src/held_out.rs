@@ -27,20 +27,27 @@ const TESTED: usize = 5000;
 /// If a model that was just written cannot be read: a bug.
 #[must_use]
 pub fn held_out(generator: &Generator, seed: u64, lines: usize) -> Vec<Example> {
-    let mut examples = Vec::with_capacity(FOLDS * TESTED);
-    for fold in 0..FOLDS {
-        let training = Training { seed: seed + 1 + fold as u64, lines, draw: Draw::Without(fold) };
-        let bytes = train(generator, &training).to_bytes();
-        let mut labeller = Labeller::from_bytes(&bytes).expect("what was written can be read");
-        let mut rng = Rng::new(seed ^ (0xfeed + fold as u64));
-        for _ in 0..TESTED {
-            let line = generator.line(&mut rng, Draw::Only(fold));
-            let mut found = Vec::new();
-            labeller.odds(&line.bytes, |span, odds| found.push((span, odds)));
-            examples.push(Example { line, found });
-        }
-    }
-    examples
+    std::thread::scope(|scope| {
+        let folds: Vec<_> = (0..FOLDS)
+            .map(|fold| scope.spawn(move || one_fold(generator, seed, lines, fold)))
+            .collect();
+        let done = folds.into_iter().map(|fold| fold.join().expect("a fold does not panic"));
+        done.flatten().collect()
+    })
+}
+
+fn one_fold(generator: &Generator, seed: u64, lines: usize, fold: usize) -> Vec<Example> {
+    let training = Training { seed: seed + 1 + fold as u64, lines, draw: Draw::Without(fold) };
+    let bytes = train(generator, &training).to_bytes();
+    let mut labeller = Labeller::from_bytes(&bytes).expect("what was written can be read");
+    let mut rng = Rng::new(seed ^ (0xfeed + fold as u64));
+    let example = |_| {
+        let line = generator.line(&mut rng, Draw::Only(fold));
+        let mut found = Vec::new();
+        labeller.odds(&line.bytes, |span, odds| found.push((span, odds)));
+        Example { line, found }
+    };
+    (0..TESTED).map(example).collect()
 }
 
 /// Whether it touches a value.

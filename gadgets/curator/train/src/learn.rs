@@ -7,7 +7,7 @@ use gadget_curator::label::{
 
 use crate::generate::{Draw, Generator};
 use crate::line::Line;
-use crate::people::{GIVEN, SURNAMES};
+use crate::people::{ALL_GIVEN, ALL_SURNAMES};
 use crate::rng::Rng;
 
 /// How a model is trained.
@@ -36,18 +36,18 @@ const LISTED: usize = 80;
 #[must_use]
 pub fn names() -> (Vec<u32>, Vec<u32>) {
     let mut rng = Rng::new(77);
-    let mut of = |list: &str| {
+    let mut of = |list: &[&str]| {
         let mut hashes: Vec<u32> = list
-            .split_ascii_whitespace()
+            .iter()
             .filter(|name| name.bytes().all(|b| b != b'\'' && b != b'-'))
             .filter(|_| rng.percent(LISTED))
-            .map(hash_word)
+            .map(|name| hash_word(name))
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
         hashes
     };
-    (of(GIVEN), of(SURNAMES))
+    (of(&ALL_GIVEN), of(&ALL_SURNAMES))
 }
 
 struct Weights {

@@ -11,7 +11,7 @@ use gadget_curator_train::{
 /// The seed of the shipped model.
 const SEED: u64 = 1;
 /// Lines that it is trained on.
-const LINES: usize = 140_000;
+const LINES: usize = 200_000;
 /// Lines of each model that leaves families out.
 const HELD_OUT_LINES: usize = 40_000;
 

@@ -43,6 +43,17 @@ fn check_digit(digits: &str) -> char {
     char::from(b'0' + ((10 - sum % 10) % 10) as u8)
 }
 
+/// Whether its digits are so many as a card's and the last one is right.
+pub(crate) fn has_check_digit(text: &str) -> bool {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let Some((last, head)) =
+        digits.chars().next_back().map(|last| (last, &digits[..digits.len() - 1]))
+    else {
+        return false;
+    };
+    (13..=19).contains(&digits.len()) && check_digit(head) == last
+}
+
 fn grouped(text: &str, groups: &[usize], separator: &str) -> String {
     let mut rest = text;
     let mut parts = Vec::new();
@@ -206,7 +217,7 @@ pub(crate) fn national(rng: &mut Rng) -> String {
 pub(crate) fn phone(rng: &mut Rng, bare: bool) -> String {
     let s = rng.pick(&[" ", "-", ".", " ", "-"]);
     let (a, b, c) = (rng.between(200, 989), rng.between(200, 999), rng.digits(4));
-    match rng.below(if bare { 34 } else { 30 }) {
+    match rng.below(if bare { 36 } else { 30 }) {
         0 => format!("({a}) {b}-{c}"),
         1 => format!("({a}){b}-{c}"),
         2..5 => format!("{a}{s}{b}{s}{c}"),
@@ -242,7 +253,12 @@ pub(crate) fn phone(rng: &mut Rng, bare: bool) -> String {
             }
             out
         }
-        18 => format!("00{}{s}{}{s}{}", rng.between(30, 49), rng.digits(3), rng.digits(6)),
+        18 => match rng.below(4) {
+            0 => format!("001-{a}-{b}-{c}"),
+            1 => format!("00{} {}", rng.between(30, 99), rng.digits_between(8, 10)),
+            2 => format!("+44(0){} {} {}", rng.digits(3), rng.digits(3), rng.digits(4)),
+            _ => format!("00{}{s}{}{s}{}", rng.between(30, 49), rng.digits(3), rng.digits(6)),
+        },
         19 => format!("07{}{}{}", rng.digits(3), rng.pick(&["", " "]), rng.digits(6)),
         20 => format!("020 {} {}", rng.digits(4), rng.digits(4)),
         21 => format!("01{}/{}", rng.between(51, 79), rng.digits(7)),
@@ -264,7 +280,8 @@ pub(crate) fn phone(rng: &mut Rng, bare: bool) -> String {
         27 => spoken(rng),
         28 => full_width(&format!("{a}-{b}-{c}")),
         29 => format!("+{}{}", rng.between(30, 99), rng.digits_between(9, 11)),
-        30 => format!("{}{}", rng.between(30, 99), rng.digits(10)),
+        30 | 34 => format!("{}{}", rng.between(30, 99), rng.digits_between(9, 10)),
+        35 => format!("0{}", rng.digits_between(8, 10)),
         31 => format!("{b}-{c}"),
         _ => format!("{a}{b}{c}"),
     }

@@ -1,9 +1,25 @@
 //! Names, as people of several cultures have them.
 
+use std::sync::LazyLock;
+
 use crate::rng::Rng;
 
+const MORE_GIVEN: &str = include_str!("../names/given.txt");
+const MORE_SURNAMES: &str = include_str!("../names/surnames.txt");
+
+fn words(list: &'static str, more: &'static str) -> Vec<&'static str> {
+    let more = more.lines().filter(|line| !line.starts_with('#'));
+    std::iter::once(list).chain(more).flat_map(str::split_ascii_whitespace).collect()
+}
+
+/// All given names.
+pub(crate) static ALL_GIVEN: LazyLock<Vec<&str>> = LazyLock::new(|| words(GIVEN, MORE_GIVEN));
+/// All surnames.
+pub(crate) static ALL_SURNAMES: LazyLock<Vec<&str>> =
+    LazyLock::new(|| words(SURNAMES, MORE_SURNAMES));
+
 /// Given names.
-pub(crate) const GIVEN: &str = "James Mary Robert Patricia John Jennifer Michael Linda David Elizabeth William Barbara Richard Susan Joseph \
+const GIVEN: &str = "James Mary Robert Patricia John Jennifer Michael Linda David Elizabeth William Barbara Richard Susan Joseph \
     Jessica Thomas Sarah Charles Karen Daniel Nancy Matthew Lisa Anthony Betty Mark Margaret Donald Sandra Steven Ashley Paul \
     Kimberly Andrew Emily Joshua Donna Kenneth Michelle Kevin Carol Brian Amanda George Melissa Edward Deborah Ronald Stephanie \
     Timothy Rebecca Jason Laura Jeffrey Helen Ryan Sharon Jacob Cynthia Gary Kathleen Nicholas Amy Eric Angela Jonathan Anna \
@@ -45,7 +61,7 @@ pub(crate) const GIVEN: &str = "James Mary Robert Patricia John Jennifer Michael
     Kwame Abena Chinedu Ngozi Oluwaseun Adaeze Thabo Nomsa Tendai Wanjiru Kamau Amara Femi Zodwa";
 
 /// Surnames.
-pub(crate) const SURNAMES: &str = "Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson \
+const SURNAMES: &str = "Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson \
     Anderson Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris Sanchez Clark Ramirez Lewis Robinson Walker \
     Young Allen King Wright Scott Torres Nguyen Hill Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell Carter \
     Roberts Gomez Phillips Evans Turner Diaz Parker Cruz Edwards Collins Reyes Stewart Morris Morales Murphy Cook Rogers \
@@ -112,27 +128,82 @@ pub(crate) fn capital(word: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+fn one(list: &[&'static str], rng: &mut Rng) -> &'static str {
+    list[rng.below(list.len())]
+}
+
+/// Given names and surnames in scripts that are not Latin, and how they are written together.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "伟 芳 娜 敏 静 丽 强 磊 军 洋 勇 艳 杰 涛 明 超 秀英 建华 志强 晓燕 玉兰 海燕",
+        "王 李 张 刘 陈 杨 赵 黄 周 吴 徐 孙 胡 朱 高 林 何 郭 马 罗",
+        "",
+    ),
+    (
+        "太郎 花子 健太 美咲 翔太 陽子 直樹 裕子 大輔 恵子",
+        "佐藤 鈴木 高橋 田中 伊藤 渡辺 山本 中村 小林 加藤",
+        " ",
+    ),
+    ("민준 서연 지훈 수진 영호 은지 현우 미경", "김 이 박 최 정 강 조 윤 장 임", ""),
+    (
+        "محمد أحمد فاطمة علي عمر عائشة حسن مريم يوسف ليلى خالد نور سارة",
+        "العتيبي الحربي القحطاني منصور حداد النجار الشمري خليل سليمان عباس",
+        " ",
+    ),
+    ("דוד משה שרה רחל יעל נועם אבי תמר", "כהן לוי מזרחי פרץ ביטון אברהם פרידמן", " "),
+    (
+        "Иван Дмитрий Ольга Наталья Сергей Анна Мария Алексей Елена Павел Светлана Татьяна",
+        "Иванов Петров Сидоров Кузнецов Смирнова Волков Соколова Морозов Попова Лебедев Шевченко",
+        " ",
+    ),
+    (
+        "Γιώργος Ελένη Νίκος Μαρία Κώστας Κατερίνα Δημήτρης Σοφία",
+        "Παπαδόπουλος Γεωργίου Νικολάου Οικονόμου Αντωνίου Δημητρίου",
+        " ",
+    ),
+    ("राहुल प्रिया अमित सुनीता विजय अंजलि संजय कविता", "शर्मा सिंह गुप्ता वर्मा पटेल यादव मिश्रा", " "),
+    ("สมชาย มาลี สุดา ประเสริฐ วิชัย", "แสงทอง ใจดี ศรีสุข บุญมี", " "),
+];
+
+/// A name in another script.
+fn elsewhere(rng: &mut Rng) -> String {
+    let (given, surnames, between) = ELSEWHERE[rng.below(ELSEWHERE.len())];
+    let (given, surname) = (rng.word(given), rng.word(surnames));
+    if between.is_empty() || rng.percent(15) {
+        format!("{surname}{between}{given}")
+    } else {
+        format!("{given}{between}{surname}")
+    }
+}
+
 /// A given name.
 pub(crate) fn given(rng: &mut Rng) -> String {
-    if rng.percent(12) { made_up(rng) } else { rng.word(GIVEN).to_owned() }
+    match rng.below(100) {
+        0..12 => made_up(rng),
+        12..16 => format!("{}-{}", one(&ALL_GIVEN, rng), one(&ALL_GIVEN, rng)),
+        _ => one(&ALL_GIVEN, rng).to_owned(),
+    }
 }
 
 /// A surname.
 pub(crate) fn surname(rng: &mut Rng) -> String {
     match rng.below(100) {
         0..20 => made_up(rng),
-        20..23 => format!("{}-{}", rng.word(SURNAMES), rng.word(SURNAMES)),
+        20..23 => format!("{}-{}", one(&ALL_SURNAMES, rng), one(&ALL_SURNAMES, rng)),
         23..26 => format!(
             "{} {}",
             rng.pick(&["van der", "van", "de", "von", "de la", "da", "Al", "Mc", "del", "St."]),
-            rng.word(SURNAMES)
+            one(&ALL_SURNAMES, rng)
         ),
-        _ => rng.word(SURNAMES).to_owned(),
+        _ => one(&ALL_SURNAMES, rng).to_owned(),
     }
 }
 
 /// A full name in one of the ways that people write it.
 pub(crate) fn full_name(rng: &mut Rng) -> String {
+    if rng.percent(4) {
+        return elsewhere(rng);
+    }
     let (given, surname) = (given(rng), surname(rng));
     let initial = rng.chars("ABCDEFGHJKLMNPRSTW", 1);
     match rng.below(100) {

@@ -218,6 +218,8 @@ enum Escape {
     Json,
     JsonTwice,
     Url,
+    /// As a form's body: white space is a plus.
+    Form,
     Xml,
     /// Quotes where white space is.
     Quote,
@@ -329,6 +331,44 @@ const NOTATIONS: &[(&str, &[Notation])] = &[
         &[
             notation(" { ", ("", ": "), ("\"", "\""), ", ", " }", &[0], Escape::None),
             notation(" { ", ("", ": Some(\""), ("", "\")"), ", ", " }", &[0], Escape::None),
+        ],
+    ),
+    (
+        "r_node",
+        &[
+            notation("{ ", ("", ": "), ("'", "'"), ", ", " }", SNAKE, Escape::None),
+            notation("{ ", ("", ": "), ("\"", "\""), ", ", " }", SNAKE, Escape::Json),
+            notation("{\\n  ", ("", ": "), ("'", "'"), ",\\n  ", "\\n}", SNAKE, Escape::None),
+        ],
+    ),
+    (
+        "r_inspect",
+        &[
+            notation(" ", ("", ": "), ("\"", "\""), ", ", ">", &[0], Escape::Json),
+            notation("(", ("", "="), ("\"", "\""), ", ", ")", SNAKE, Escape::Json),
+            notation(" ", ("", "="), ("'", "'"), " ", "", &[0], Escape::None),
+        ],
+    ),
+    (
+        "r_form",
+        &[
+            notation("", ("", "="), ("", ""), "&", "", &[0, 3, 8], Escape::Form),
+            notation("", ("user[", "]="), ("", ""), "&", "", &[0], Escape::Form),
+        ],
+    ),
+    (
+        "r_ini",
+        &[
+            notation("", ("", " = "), ("", ""), "\\n", "", SNAKE, Escape::None),
+            notation("", ("", " = "), ("\"", "\""), "\\n", "", SNAKE, Escape::None),
+            notation("", ("", " = "), ("'", "'"), ", ", "", SNAKE, Escape::None),
+        ],
+    ),
+    (
+        "r_sdid",
+        &[
+            notation("[req@4711 ", ("", "="), ("\"", "\""), " ", "]", SNAKE, Escape::Json),
+            notation("|", ("", "="), ("", ""), " ", "", &[3, 8], Escape::None),
         ],
     ),
     (
@@ -450,6 +490,9 @@ fn write(notation: &Notation, fields: Vec<(String, Text)>, rng: &mut Rng) -> Tex
             Escape::Json => text.append(value.map(json_escape)),
             Escape::JsonTwice => text.append(value.map(|text| json_escape(&json_escape(text)))),
             Escape::Url => text.append(value.map(|text| url_escape(&text.replace("%40", "@")))),
+            Escape::Form => text.append(value.map(|text| {
+                url_escape(&text.replace("%40", "@").replace(' ', "+")).replace("%2B", "+")
+            })),
             Escape::Xml => text.append(value.map(xml_escape)),
             Escape::Quote => {
                 let quote = value.0.iter().any(|piece| piece.text.contains([' ', '"', '=']));
@@ -538,6 +581,64 @@ fn table(fields: Vec<(String, Text)>, sql: bool, rng: &mut Rng) -> Text {
     text
 }
 
+/// Values alone, in a row.
+fn row(fields: Vec<(String, Text)>, rng: &mut Rng) -> Text {
+    let (open, quote, between, close) = *rng.choice(&[
+        ("", "", ",", ""),
+        ("", "", ";", ""),
+        ("", "", "|", ""),
+        ("", "", "\t", ""),
+        ("", "\"", ",", ""),
+        ("\"", "", ";", "\""),
+        ("(", "", ", ", ")"),
+        ("(", "'", ", ", ")"),
+        ("[", "\"", ",", "]"),
+        ("[", "'", ", ", "]"),
+        ("", "", " | ", ""),
+        ("", "", " / ", ""),
+        ("", "", "^", ""),
+        ("", "", ", ", ""),
+    ]);
+    let mut text = Text::plain(open);
+    for (i, (_, value)) in fields.into_iter().enumerate() {
+        text.push(if i > 0 { between } else { "" });
+        text.push(quote);
+        text.append(value);
+        text.push(quote);
+    }
+    text.push(close);
+    text
+}
+
+/// A row of a table of people, as one exports it: a number, names, where they are reached.
+fn people_row(harmless: bool, rng: &mut Rng) -> Text {
+    const PERSON: &[&str] = &[
+        "name", "given", "surname", "name", "email", "email", "phone", "dob", "addr", "ssn",
+        "card", "iban", "nid",
+    ];
+    const THING: &[&str] = &[
+        "product", "noun", "title", "place", "adj", "host", "date", "amount", "n9", "cur", "ver",
+        "class", "svc", "code", "serial",
+    ];
+    let mut fields = Vec::new();
+    let named = |slot: &str, rng: &mut Rng| (slot.to_owned(), fill(slot, rng));
+    if rng.percent(60) {
+        fields.push(named(rng.pick(&["int", "id", "n6", "n9", "uuid", "date", "ts"]), rng));
+    }
+    if !harmless && rng.percent(40) {
+        let both = if rng.percent(50) { ["given", "surname"] } else { ["surname", "given"] };
+        fields.extend(both.map(|slot| named(slot, rng)));
+    }
+    for _ in 0..rng.between(2, 5) {
+        let thing = harmless || rng.percent(20);
+        fields.push(named(rng.pick(if thing { THING } else { PERSON }), rng));
+    }
+    if rng.percent(50) {
+        fields.push(named(rng.pick(&["adj", "small", "cur", "date", "amount", "noun"]), rng));
+    }
+    row(fields, rng)
+}
+
 /// A record in the notation of this name; `n_` before it makes all its values harmless.
 pub(crate) fn record(slot: &str, rng: &mut Rng) -> Option<Text> {
     let (slot, harmless) = slot.strip_prefix("n_").map_or((slot, false), |slot| (slot, true));
@@ -546,6 +647,8 @@ pub(crate) fn record(slot: &str, rng: &mut Rng) -> Option<Text> {
         "r_xml" => return Some(xml_elements(fields, rng)),
         "r_csv" => return Some(table(fields, false, rng)),
         "r_sql" => return Some(table(fields, true, rng)),
+        "r_row" => return Some(row(fields, rng)),
+        "r_people" => return Some(people_row(harmless, rng)),
         "r_nested" => {
             let (_, json) = NOTATIONS.iter().find(|(name, _)| *name == "r_json")?;
             let json = &json[rng.below(2)];

@@ -40,6 +40,11 @@ impl Rng {
         of[self.below(of.len())]
     }
 
+    /// One of several, which are not none.
+    pub fn choice<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+
     /// One word of a list.
     pub fn word<'a>(&mut self, list: &'a str) -> &'a str {
         let words: Vec<&str> = list.split_ascii_whitespace().collect();

@@ -11,6 +11,14 @@ use crate::rng::Rng;
 use crate::values::{self as v, HEX, LOWER, UPPER};
 use crate::{numbers, people, records, secrets};
 
+fn card_like(rng: &mut Rng) -> String {
+    match rng.below(3) {
+        0 => format!("{} {} {} {}", rng.digits(4), rng.digits(4), rng.digits(4), rng.digits(4)),
+        1 => format!("{}-{}-{}-{}", rng.digits(4), rng.digits(4), rng.digits(4), rng.digits(4)),
+        _ => rng.digits_between(13, 19),
+    }
+}
+
 /// A number that looks like a value and is none.
 fn look_alike(slot: &str, rng: &mut Rng) -> String {
     match slot {
@@ -21,10 +29,12 @@ fn look_alike(slot: &str, rng: &mut Rng) -> String {
             2 => format!("{}.{}.{}", rng.digits(3), rng.digits(3), rng.digits(4)),
             _ => rng.digits(10),
         },
-        "fakecard" => match rng.below(3) {
-            0 => format!("{} {} {} {}", rng.digits(4), rng.digits(4), rng.digits(4), rng.digits(4)),
-            1 => format!("{}-{}-{}-{}", rng.digits(4), rng.digits(4), rng.digits(4), rng.digits(4)),
-            _ => rng.digits_between(13, 19),
+        // One in ten would have the check digit of a card: most of those are left to the cards.
+        "fakecard" => loop {
+            let text = card_like(rng);
+            if !numbers::has_check_digit(&text) || rng.percent(20) {
+                break text;
+            }
         },
         "isbn" => match rng.below(3) {
             0 => format!(
@@ -65,6 +75,28 @@ fn look_alike(slot: &str, rng: &mut Rng) -> String {
         }
         _ => format!("{}{}", rng.chars(UPPER, 2), rng.digits(18)),
     }
+}
+
+/// Words that are names too.
+const AMBIGUOUS: &str = "Young Page Banks Cook Stone Woods Grant Mark Bill Will May June April Summer Chase Hunter Price Field Fields Case Law \
+    Day Long Short Rich Best Power Bond Key Keys Root Branch Cross Gray Black White Green Brown Silver Gold Major Street Rivers Waters Lake \
+    Hill Forest Park Wells Bridges Gates Chambers House Hall Church Castle Knight King Baker Walker Turner Parker Porter Miller Fisher Archer \
+    Max Art Frank Rusty Sandy Hope Autumn Crystal Amber Pearl Reed Marsh Cliff Brook Ford Lane Bell Horn Sharp Flat Swift Small Little Cash \
+    Sterling Marks Pound Penny";
+
+/// Two or three capitalised words, one of which may be a name, that are nobody's.
+fn title(rng: &mut Rng) -> String {
+    let count = rng.between(2, 3);
+    let named = if rng.percent(50) { rng.below(count) } else { count };
+    let words: Vec<String> = (0..count)
+        .map(|at| match rng.below(6) {
+            _ if at == named => rng.word(AMBIGUOUS).to_owned(),
+            0 => people::capital(random(rng, ADJECTIVES)),
+            1 => people::capital(random(rng, VERBS)),
+            _ => people::capital(random(rng, NOUNS)),
+        })
+        .collect();
+    words.join(" ")
 }
 
 fn noise(slot: &str, rng: &mut Rng) -> Option<String> {
@@ -138,6 +170,7 @@ fn noise(slot: &str, rng: &mut Rng) -> Option<String> {
         "product" => rng.pick(PRODUCTS).to_owned(),
         "place" => rng.pick(PLACES).to_owned(),
         "say" => sentence(rng),
+        "title" => title(rng),
         "agent" => rng
             .pick(&["Mozilla/5.0 (Windows NT 10.0; Win64; x64) Gecko/20100101 Firefox/121.0", "curl/8.4.0", "okhttp/4.12.0", "python-requests/2.31.0", "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X)", "Go-http-client/2.0"])
             .to_owned(),

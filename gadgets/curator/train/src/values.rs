@@ -120,8 +120,84 @@ const US_STREETS: &str = "Maple Oak Elm Cedar Washington Lincoln Park Main Lake 
 const TOWNS: &str = "Springfield Portland Austin Denver Madison Salem Georgetown Fairview Clinton Arlington Bristol Dover Dayton Aurora Boise \
     Tucson Omaha Tulsa Raleigh Albany Trenton Savannah Lexington Eugene Fresno Leeds Sheffield Cardiff Norwich Exeter Perth";
 
+/// A town that no list has.
+fn town(rng: &mut Rng) -> String {
+    let name = surname(rng);
+    match rng.below(12) {
+        0 => format!("Port {name}"),
+        1 => format!("{} {name}", rng.word("North South East West New Lake Saint San Santa Bad")),
+        2 => {
+            format!("{name}{}", rng.word("ville ton burgh stad ford shire mouth side view borough"))
+        }
+        3 => format!("Saint-{name}"),
+        4 => format!("{name}-sur-{}", surname(rng)),
+        5 => format!("{name} am {}", rng.word("See Main Rhein Inn Berg")),
+        6 => format!("{name} de la {}", rng.word("Sierra Frontera Torre Ribera")),
+        _ => name,
+    }
+}
+
+/// A street that no list has, with its number.
+fn street(rng: &mut Rng) -> String {
+    let (name, number) = (surname(rng), rng.between(1, 999));
+    match rng.below(8) {
+        0..3 => format!(
+            "{} {name} {}",
+            rng.digits_between(1, 5),
+            rng.word("Street Road Lane Avenue Hill Drive Way Spur Path Ridge Mews Walk Row View Trail Loop Pass Point Crossing Junction Plaza Hills Ports")
+        ),
+        3 => format!(
+            "{} {}{} {number}",
+            rng.word("Calle Avenida Rua Via Viale Piazza Avenue Boulevard Cours Ulica ul. Plac Strada Rue Chemin Callejón Pasaje Borgo Largo"),
+            given(rng),
+            if rng.percent(50) { format!(" {name}") } else { String::new() },
+        ),
+        4 => format!("{number}, {} {name}", rng.pick(&["rue", "rue de", "avenue", "boulevard", "chemin de", "place", "impasse", "via", "rua"])),
+        5 => format!("{name}{} {number}", rng.word("straße str. weg gasse platz allee ring straat laan dreef baan hof gatan vägen gränd veien gata vej katu kuja tie")),
+        6 => format!("{name}-{}-{} {number}", given(rng), rng.word("Straße Weg Platz Ring Allee")),
+        _ => format!("{} {number}, {name} {}", rng.word("Flat Studio Unit Apt. Suite Block"), rng.word("House Court Gardens Hills Street Road")),
+    }
+}
+
+/// As people of many countries write it, with or without a code and a town.
+fn free_address(rng: &mut Rng) -> String {
+    let mut text = street(rng);
+    if rng.percent(15) {
+        text += &format!(
+            " {} {}",
+            rng.word("Apt. Apto. Suite Puerta Piso Bus Hus"),
+            rng.between(1, 99)
+        );
+    }
+    if rng.percent(75) {
+        let code = match rng.below(6) {
+            0..3 => rng.digits_between(4, 6),
+            3 => format!("{} {}", rng.digits(4), rng.chars(UPPER, 2)),
+            4 => format!(
+                "{}{} {}{}",
+                rng.chars(UPPER, 2),
+                rng.digits(1),
+                rng.digits(1),
+                rng.chars(UPPER, 2)
+            ),
+            _ => format!("{}-{}", rng.digits(2), rng.digits(3)),
+        };
+        let (before, between) = (rng.pick(&[", ", ", ", " - ", " "]), rng.pick(&[" ", " ", ", "]));
+        let town = town(rng);
+        text += &if rng.percent(60) {
+            format!("{before}{code}{between}{town}")
+        } else {
+            format!("{before}{town}{between}{code}")
+        };
+    }
+    text
+}
+
 /// A street address.
 pub(crate) fn address(rng: &mut Rng) -> String {
+    if rng.percent(40) {
+        return free_address(rng);
+    }
     let number = rng.between(1, 9999);
     match rng.below(14) {
         0..6 => {
@@ -314,8 +390,10 @@ pub(crate) fn birth(rng: &mut Rng) -> String {
             "diciembre",
         ],
     ];
-    match rng.below(16) {
+    match rng.below(18) {
         0..5 => format!("{y}-{m:02}-{d:02}"),
+        15 => format!("{d:02}{}{:02}", SHORT[m - 1], y % 100),
+        16 => format!("{y}{m:02}{d:02}"),
         5 | 6 => format!("{m:02}/{d:02}/{y}"),
         7 | 8 => format!("{d:02}.{m:02}.{y}"),
         9 => format!("{d:02}/{m:02}/{y}"),
