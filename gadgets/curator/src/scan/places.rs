@@ -34,6 +34,10 @@ pub(super) fn told(text: &[u8], gap: &Gap, found: &mut Found<'_>) {
     if value.len() > 160 {
         return;
     }
+    // Most have no number.
+    if !value.iter().any(u8::is_ascii_digit) {
+        return;
+    }
     let word = |word: &&[u8]| {
         word.iter().filter(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80).count() > 1
             && !word.contains(&b'/')

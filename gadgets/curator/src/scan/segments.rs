@@ -7,10 +7,12 @@ use crate::entity::Entity;
 
 /// So far into a segment its fields are read.
 const MOST: usize = 512;
+/// So many fields are read, the name with them.
+const FIELDS: usize = 21;
 
 /// Looks at the fields after the name of a segment.
 pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
-    if !text::begins(text, word.start) {
+    if !text::begins(text, word.start) || text.get(word.end) != Some(&b'|') {
         return;
     }
     use Entity::{Address, BirthDate, Name, NationalId, Phone, Ssn};
@@ -32,9 +34,9 @@ pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     };
     let rest = &text[word.end..text.len().min(word.end + MOST)];
     let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\\' | b'"');
-    let rest = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
     let mut at = word.end;
-    for (nth, field) in rest.split(|byte| *byte == b'|').enumerate() {
+    for (nth, whole) in rest.split(|byte| *byte == b'|').take(FIELDS).enumerate() {
+        let field = &whole[..whole.iter().position(ends).unwrap_or(whole.len())];
         if let Some((_, entity)) = fields.iter().find(|(place, _)| *place == nth) {
             let value = field.trim_ascii_end();
             let value =
@@ -50,6 +52,9 @@ pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
             if sound {
                 found.add(at..at + value.len(), *entity);
             }
+        }
+        if field.len() < whole.len() {
+            return;
         }
         at += field.len() + 1;
     }

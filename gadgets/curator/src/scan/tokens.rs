@@ -179,6 +179,7 @@ pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
 pub(super) fn url(text: &[u8], sign: usize, found: &mut Found<'_>) -> bool {
     let from = sign.saturating_sub(160);
     let left = &text[from..sign];
+    let left = &left[memchr::memrchr(b'@', left).map_or(0, |at| at + 1)..];
     // Most have no URL before them.
     if !memchr::memrchr_iter(b'/', left).any(|at| left[..at].ends_with(b":/")) {
         return false;
