@@ -2,6 +2,8 @@
 
 mod data;
 mod play;
+#[cfg(test)]
+mod real;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

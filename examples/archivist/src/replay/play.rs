@@ -57,7 +57,7 @@ pub(crate) fn play(lines: Vec<Line>, settings: Settings) -> anyhow::Result<Playe
     let end = lines.last().map_or(begin, |line| line.t_ns) + settings.after.as_nanos() as u64;
     let sources = LogSources::default();
     let kept = tempfile::tempdir().context("cannot keep lines")?;
-    let most = ArchiveSettings { bytes: Bytes::new(64_000_000), ..ArchiveSettings::default() };
+    let most = ArchiveSettings { bytes: Bytes::new(16_000_000), ..ArchiveSettings::default() };
     let (mut archive, _) = Archive::open(kept.path().join("archive"), most)?;
     let facts = HostFacts { boot_id: "-".into(), kernel: "-".into(), agent_pid: 1, cpus: 1 };
     let (world, mut plans) = (World::new(facts), Plans::default());
