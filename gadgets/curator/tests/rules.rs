@@ -217,6 +217,13 @@ fn a_line_that_was_built_to_be_slow_takes_linear_time() {
         "for Ann ",
         "１",
         "mysql ",
+        "(a) values ('b'), ",
+        "(a) values ('",
+        "user 1.2.3.4 ",
+        "PID|",
+        "for Ab Cd ",
+        "redis://a:b@",
+        "password(",
     ] {
         let time = |count: usize| {
             let line = part.repeat(count / part.len());

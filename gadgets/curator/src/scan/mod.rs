@@ -17,6 +17,7 @@ mod numbers;
 mod pass;
 mod people;
 mod places;
+mod rows;
 mod secret;
 mod segments;
 mod set;
@@ -65,6 +66,8 @@ struct Found<'a> {
     token: Run,
     whose: Whose,
     doubts: Doubts,
+    /// Rows were read as far as here.
+    rows: usize,
 }
 
 impl<'a> Found<'a> {
@@ -79,6 +82,7 @@ impl<'a> Found<'a> {
             token: Run::default(),
             whose: Whose::default(),
             doubts: Doubts::default(),
+            rows: 0,
         }
     }
 
@@ -178,7 +182,13 @@ impl Scanner {
 }
 
 /// Looks for a value at a word.
-fn look(text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
+fn look(
+    scanner: &Scanner,
+    text: &[u8],
+    word: Range<usize>,
+    sense: Sense,
+    found: &mut Found<'_>,
+) {
     match sense {
         Sense::Key(key) => keys::after(text, word, key, found),
         Sense::Token(token) => tokens::at(text, word, token, found),
@@ -195,6 +205,7 @@ fn look(text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
         Sense::Figure => figures::at(text, word, found),
         Sense::Program => tokens::program(text, word, found),
         Sense::Segment => segments::at(text, word, found),
+        Sense::Rows => rows::after(scanner, text, word, found),
     }
 }
 

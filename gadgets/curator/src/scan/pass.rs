@@ -100,7 +100,7 @@ impl Scanner {
             if (ALL || self.words.may(four))
                 && let Some((end, sense)) = self.words.at(text, at, four)
             {
-                look(text, at..end, sense, found);
+                look(self, text, at..end, sense, found);
             }
             if here.small >> bit & 1 == 0
                 && (ALL || self.names.may(four))

@@ -23,6 +23,8 @@ pub(super) enum Sense {
     Program,
     /// The name of a segment whose fields are told by their places.
     Segment,
+    /// The values of rows whose columns are named before it.
+    Rows,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,7 @@ impl Sense {
             | Self::Rue
             | Self::Figure => !next.is_ascii_alphabetic(),
             Self::Segment => next == b'|',
+            Self::Rows => matches!(next, b' ' | b'('),
             Self::Key(_) | Self::Owner(_) | Self::Token(_) | Self::Program => true,
         }
     }
@@ -240,6 +243,7 @@ const WORDS: &[(Sense, &[&str])] = &[
     ]),
     (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql"]),
     (Sense::Segment, &["pid", "nk1", "gt1"]),
+    (Sense::Rows, &["values"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
     (Sense::Token(Token::Pem), &["begin"]),
     (Sense::Token(Token::Path), &[
