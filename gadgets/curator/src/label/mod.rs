@@ -7,6 +7,7 @@
 
 mod context;
 mod feature;
+mod key;
 mod lattice;
 mod lexicon;
 mod model;

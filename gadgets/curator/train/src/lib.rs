@@ -9,6 +9,7 @@ mod held_out;
 mod learn;
 mod line;
 mod machine;
+mod notations;
 mod numbers;
 mod people;
 mod quality;
