@@ -209,7 +209,10 @@ fn joined(between: &[u8], before: &[u8]) -> Option<Joined> {
         return Some(Joined::Itself);
     }
     // `for invalid user x from`: nobody that is known.
-    if [&b"invalid "[..], b"unknown ", b"invalid user "].iter().any(|with| before.ends_with(with)) {
+    // `failures for guest from`: the name of an account.
+    let named = between == b" from " && before.ends_with(b"for ");
+    const NOBODY: [&[u8]; 3] = [b"invalid ", b"unknown ", b"invalid user "];
+    if named || NOBODY.iter().any(|with| before.ends_with(with)) {
         return None;
     }
     #[rustfmt::skip]

@@ -38,9 +38,9 @@ pub(super) fn after(text: &[u8], word: Range<usize>, phrase: Phrase, found: &mut
         return;
     }
     let sure = match phrase {
-        Phrase::Title if stop || is_title(&text[word.clone()]) => Sure::Always,
-        // `in 12 ms`.
+        // `in 12 ms. Removing`.
         Phrase::Title if &text[word.clone()] == b"ms" => Sure::IfKnown,
+        Phrase::Title if stop || is_title(&text[word.clone()]) => Sure::Always,
         Phrase::Title => Sure::IfKnownOrTwo,
         Phrase::Role if gap.sign || gap.quote.is_some() => Sure::IfKnownOrTwo,
         _ => Sure::IfTwo,
