@@ -182,13 +182,7 @@ impl Scanner {
 }
 
 /// Looks for a value at a word.
-fn look(
-    scanner: &Scanner,
-    text: &[u8],
-    word: Range<usize>,
-    sense: Sense,
-    found: &mut Found<'_>,
-) {
+fn look(scanner: &Scanner, text: &[u8], word: Range<usize>, sense: Sense, found: &mut Found<'_>) {
     match sense {
         Sense::Key(key) => keys::after(text, word, key, found),
         Sense::Token(token) => tokens::at(text, word, token, found),
