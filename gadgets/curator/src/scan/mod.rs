@@ -68,6 +68,8 @@ struct Found<'a> {
     doubts: Doubts,
     /// Rows were read as far as here.
     rows: usize,
+    /// An address was looked for as far as here, and for how many keys.
+    places: (usize, u32),
 }
 
 impl<'a> Found<'a> {
@@ -83,6 +85,7 @@ impl<'a> Found<'a> {
             whose: Whose::default(),
             doubts: Doubts::default(),
             rows: 0,
+            places: (0, 0),
         }
     }
 

@@ -11,7 +11,14 @@ const REST: usize = 64;
 
 /// The address after a key: between quotes or after a sign, words with a number.
 pub(super) fn told(text: &[u8], gap: &Gap, found: &mut Found<'_>) {
+    // Read for the first few keys before it: of a row of keys each would read all that comes after.
+    let (end, times) = found.places;
+    let times = if gap.at < end { times + 1 } else { 0 };
+    if times == 4 {
+        return;
+    }
     let mut range = found.value(gap);
+    found.places = (end.max(range.start + 96), times);
     if gap.quote.is_none() {
         // As far as what ends it: a bar, a bracket, the next key.
         let rest = text[range.start..].iter().take(96);

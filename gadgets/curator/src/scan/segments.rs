@@ -1,61 +1,133 @@
-//! Segments of HL7 version 2, in which the place of a field tells what it is (chapter 3, PID and NK1; chapter 6, GT1).
+//! Records in which the place of a field tells what it is: segments of HL7 version 2 (chapter 3, PID and NK1; chapter 6, GT1 and IN1), of
+//! X12 and of EDIFACT, elements of DICOM (PS3.6), addresses of vCard (RFC 6350).
 
 use std::ops::Range;
 
 use super::{Found, dates, text};
 use crate::entity::Entity;
+use crate::entity::Entity::{Address, BirthDate, Name, NationalId, Phone, Ssn};
 
 /// So far into a segment its fields are read.
 const MOST: usize = 512;
 /// So many fields are read, the name with them.
 const FIELDS: usize = 21;
 
+/// A segment's fields of people, by their places. The name of the segment is at 0.
+struct Segment {
+    name: &'static [u8],
+    separator: u8,
+    /// The field that tells whether the others are of people, with what it has then.
+    if_field: Option<(usize, &'static [&'static [u8]])>,
+    fields: &'static [(usize, Entity)],
+}
+
+const fn segment(
+    name: &'static [u8],
+    separator: u8,
+    fields: &'static [(usize, Entity)],
+) -> Segment {
+    Segment { name, separator, if_field: None, fields }
+}
+
+const fn of(
+    name: &'static [u8],
+    separator: u8,
+    at: usize,
+    values: &'static [&'static [u8]],
+    fields: &'static [(usize, Entity)],
+) -> Segment {
+    Segment { name, separator, if_field: Some((at, values)), fields }
+}
+
+#[rustfmt::skip]
+const SEGMENTS: &[Segment] = &[
+    segment(b"PID", b'|', &[
+        (5, Name), (6, Name), (7, BirthDate), (9, Name), (11, Address), (13, Phone), (14, Phone), (19, Ssn), (20, NationalId),
+    ]),
+    segment(b"NK1", b'|', &[(2, Name), (4, Address), (5, Phone), (6, Phone)]),
+    segment(b"GT1", b'|', &[(3, Name), (5, Address), (6, Phone), (8, BirthDate), (12, Ssn)]),
+    segment(b"IN1", b'|', &[(16, Name), (18, BirthDate), (19, Address)]),
+    // A person, not an organisation.
+    of(b"NM1", b'*', 2, &[b"1"], &[(3, Name), (4, Name), (5, Name)]),
+    segment(b"N3", b'*', &[(1, Address), (2, Address)]),
+    of(b"DMG", b'*', 1, &[b"D8"], &[(2, BirthDate)]),
+    of(b"REF", b'*', 1, &[b"SY"], &[(2, Ssn)]),
+    segment(b"PER", b'*', &[(2, Name)]),
+    of(b"PER", b'*', 3, &[b"TE", b"CP", b"HP", b"WP"], &[(4, Phone)]),
+    of(b"PER", b'*', 5, &[b"TE", b"CP", b"HP", b"WP"], &[(6, Phone)]),
+    // A passenger.
+    of(b"NAD", b'+', 1, &[b"FL"], &[(4, Name)]),
+    of(b"NAD", b'+', 1, &[b"BY", b"DP", b"UD", b"CN", b"UC"], &[(4, Name), (5, Address)]),
+    segment(b"DTM", b'+', &[(1, BirthDate)]),
+    of(b"DOC", b'+', 1, &[b"P"], &[(2, NationalId)]),
+    segment(b"PN ", b'[', &[(1, Name)]),
+    segment(b"DA ", b'[', &[(1, BirthDate)]),
+    segment(b"ADR", b';', &[(3, Address)]),
+];
+
 /// Looks at the fields after the name of a segment.
 pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
-    if !text::begins(text, word.start) || text.get(word.end) != Some(&b'|') {
+    let begins = text::begins(text, word.start) || text[..word.start].ends_with(b"\\n");
+    let Some(separator) = text.get(word.end).filter(|_| begins) else { return };
+    let these = SEGMENTS
+        .iter()
+        .filter(|it| it.separator == *separator && it.name == &text[word.clone()]);
+    for segment in these {
+        read(text, &word, segment, found);
+    }
+}
+
+fn read(text: &[u8], word: &Range<usize>, segment: &Segment, found: &mut Found<'_>) {
+    // The group and element of DICOM: a person's name and the date of birth, of the patient.
+    let patient = || {
+        let left = &text[word.start.saturating_sub(12)..word.start];
+        left.ends_with(b"(0010,0010) ") || left.ends_with(b"(0010,0030) ")
+    };
+    if segment.separator == b'[' && !patient() {
         return;
     }
-    use Entity::{Address, BirthDate, Name, NationalId, Phone, Ssn};
-    let fields: &[(usize, Entity)] = match &text[word.clone()] {
-        b"PID" => &[
-            (5, Name),
-            (6, Name),
-            (7, BirthDate),
-            (9, Name),
-            (11, Address),
-            (13, Phone),
-            (14, Phone),
-            (19, Ssn),
-            (20, NationalId),
-        ],
-        b"NK1" => &[(2, Name), (4, Address), (5, Phone), (6, Phone)],
-        b"GT1" => &[(3, Name), (5, Address), (6, Phone), (8, BirthDate), (12, Ssn)],
-        _ => return,
-    };
     let rest = &text[word.end..text.len().min(word.end + MOST)];
-    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\\' | b'"');
+    let end = match segment.separator {
+        b'*' => b'~',
+        b'+' => b'\'',
+        b'[' => b']',
+        _ => b'\n',
+    };
+    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\\' | b'"') || *byte == end;
+    let rest = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+    let split = || rest.split(|byte| *byte == segment.separator).take(FIELDS);
+    if let Some((at, values)) = segment.if_field
+        && !split().nth(at).is_some_and(|field| values.contains(&field))
+    {
+        return;
+    }
     let mut at = word.end;
-    for (nth, whole) in rest.split(|byte| *byte == b'|').take(FIELDS).enumerate() {
-        let field = &whole[..whole.iter().position(ends).unwrap_or(whole.len())];
-        if let Some((_, entity)) = fields.iter().find(|(place, _)| *place == nth) {
-            let value = field.trim_ascii_end();
-            let value =
-                &value[..value.len() - value.iter().rev().take_while(|it| **it == b'^').count()];
-            let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-            let letters = value.iter().any(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
-            let sound = match entity {
-                Name => letters && digits == 0,
-                Address => letters,
-                BirthDate => dates::date(value).is_some(),
-                _ => digits >= 4,
+    for (nth, field) in split().enumerate() {
+        if let Some((_, entity)) = segment.fields.iter().find(|(place, _)| *place == nth) {
+            // `329:900223`, the day of birth after its qualifier.
+            let skipped = if segment.name == b"DTM" { 4 } else { 0 };
+            let value = match field.get(skipped..) {
+                Some(value) if skipped == 0 || field.starts_with(b"329:") => value.trim_ascii_end(),
+                _ => b"",
             };
-            if sound {
-                found.add(at..at + value.len(), *entity);
+            let empty = value.iter().rev().take_while(|it| matches!(it, b'^' | b':')).count();
+            let value = &value[..value.len() - empty];
+            if sound(value, *entity) {
+                found.add(at + skipped..at + skipped + value.len(), *entity);
             }
         }
-        if field.len() < whole.len() {
-            return;
-        }
         at += field.len() + 1;
+    }
+}
+
+/// True if it may be such a value.
+fn sound(value: &[u8], entity: Entity) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = value.iter().any(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
+    match entity {
+        Name => letters && digits == 0,
+        Address => letters,
+        BirthDate => dates::date(value).is_some() || value.len() == 6 && digits == 6,
+        _ => digits >= 4,
     }
 }
