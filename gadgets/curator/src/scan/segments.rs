@@ -69,9 +69,8 @@ const SEGMENTS: &[Segment] = &[
 pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     let begins = text::begins(text, word.start) || text[..word.start].ends_with(b"\\n");
     let Some(separator) = text.get(word.end).filter(|_| begins) else { return };
-    let these = SEGMENTS
-        .iter()
-        .filter(|it| it.separator == *separator && it.name == &text[word.clone()]);
+    let these =
+        SEGMENTS.iter().filter(|it| it.separator == *separator && it.name == &text[word.clone()]);
     for segment in these {
         read(text, &word, segment, found);
     }

@@ -106,7 +106,7 @@ impl Sense {
             | Self::Street
             | Self::Rue
             | Self::Figure => !next.is_ascii_alphabetic(),
-            Self::Segment => next == b'|',
+            Self::Segment => matches!(next, b'|' | b'*' | b'+' | b'[' | b';'),
             Self::Rows => matches!(next, b' ' | b'('),
             Self::Key(_) | Self::Owner(_) | Self::Token(_) | Self::Program => true,
         }
@@ -170,14 +170,14 @@ const WORDS: &[(Sense, &[&str])] = &[
         "fecha_nacimiento", "fechanacimiento", "fecha de nacimiento", "fecha_de_nacimiento", "nacimiento", "nacido", "nacida", "date de naissance",
         "date_de_naissance", "date_naissance", "datenaissance", "naissance", "né le", "née le", "data_nascimento", "datanascimento", "data de nascimento",
         "data_de_nascimento", "nascimento", "nascido", "nascida", "data di nascita", "data_nascita", "datanascita", "nato il", "nata il", "nascita", "geboortedatum",
-        "födelsedatum", "fødselsdato", "data urodzenia",
+        "födelsedatum", "fødselsdato", "data urodzenia", "data_urodzenia", "gbdat", "birth day", "birth_day", "born in", "datum narození", "datum_narozeni", "narozen", "narozena", "született", "data nașterii", "data_nasterii", "doğum tarihi", "dogum_tarihi", "syntymäaika", "né à", "ngày sinh", "tanggal lahir", "ημερομηνία γέννησης", "дата рождения", "дата народження", "生年月日", "出生日期", "생년월일",
     ]),
     (Sense::Key(Key::Place), &[
         "address", "addr", "street", "street_address", "streetaddress", "address1", "address2", "address_line1", "address_line", "addressline1", "address_line_1", "adresse", "anschrift", "strasse",
         "straße", "wohnort", "direccion", "dirección", "domicilio", "domicile", "endereco", "endereço", "indirizzo", "adres", "adress", "ship_to", "shipto", "ship to",
         "shipping address", "shipping_address", "shippingaddress", "billing address", "billing_address", "billingaddress", "home address", "home_address",
         "homeaddress", "delivery address", "delivery_address", "lives at", "living at", "resides at", "residing at", "deliver to",
-        "delivered to", "shipped to", "wohnhaft in", "lieferadresse", "rechnungsadresse", "mailing address", "postal address", "residence",
+        "delivered to", "shipped to", "wohnhaft in", "lieferadresse", "rechnungsadresse", "mailing address", "postal address", "residence", "addressline", "adrline", "adrline1", "address_1", "street1", "street2", "line1", "line2", "stras", "addrline", "property at", "i moved to", "i live at", "wohnhaft", "ich wohne in", "vivo en", "j'habite au", "j'habite", "habite au", "abito in", "moro na", "mieszkam przy", "mailing address to", "address to", "address is", "indirizzo di spedizione", "adresse de livraison", "dirección de envío", "bezorgadres", "teslimat adresi", "lakcím", "adresa", "адрес", "Адрес", "адреса",
     ]),
     (Sense::Key(Key::Name), &["name", "nombre", "nom", "nome", "naam", "namn", "navn", "imie", "imię"]),
     (Sense::Key(Key::PersonName), &[
@@ -188,7 +188,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "account_holder", "accountholder", "contact_name", "contactname", "employee_name", "employeename", "legal_name",
         "beneficiary_name", "recipient_name", "sender_name", "billing_name", "shipping_name", "user_full_name", "personname", "vorname", "nachname",
         "familienname", "prenom", "prénom", "nom_complet", "apellido", "apellidos", "nombre_completo", "sobrenome", "nome_completo", "cognome", "achternaam", "voornaam",
-        "fname", "lname", "sn", "gecos", "nm", "cn", "vollname", "nombrepila", "real name", "voller name", "nazwisko", "efternamn", "förnamn", "geburtsname", "name_on_card", "nameoncard",
+        "fname", "lname", "sn", "gecos", "nm", "cn", "vollname", "nombrepila", "real name", "voller name", "nazwisko", "efternamn", "förnamn", "geburtsname", "name_on_card", "nameoncard", "given", "given names", "given_names", "givennames", "family", "name1", "nachn", "vorna", "attentionname", "attention_name", "addressee", "creditor_name", "debtor_name", "debtorname", "creditorname", "beneficiaryname", "recipientname", "contactperson", "contact_person", "guest_name", "guestname", "passenger_name", "passengername", "policyholder_name", "insured_name", "subscriber_name", "guardian_name", "parent_name", "student_name", "studentname", "member_name", "membername", "clientname", "client_name", "user_real_name",
     ]),
     (Sense::Person(Phrase::Role), &[
         "customer", "patient", "client", "user", "employee", "member", "cardholder", "card holder", "holder", "beneficiary", "recipient",
@@ -197,7 +197,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "visitor", "donor", "signatory", "spouse", "account holder", "approver", "reviewer", "technician", "kunde", "kundin", "kunden",
         "patientin", "empfänger", "absender", "kontoinhaber", "benutzer", "nutzer", "ansprechpartner", "cliente", "usuario", "usuário", "utilisateur",
         "paciente", "titular", "beneficiario", "destinatario", "destinataire", "expéditeur", "bénéficiaire", "titulaire", "mitarbeiter", "mitarbeiterin", "empleado", "paziente",
-        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name",
+        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name", "creditor", "shipto", "neighbour", "neighbor", "guardian", "voter", "mother", "father", "pagador", "pagadora", "ordenante", "beneficiaria", "assicurato", "assicurata", "contraente", "versicherter", "versicherte", "versicherungsnehmer", "kontakt", "gość", "klient", "klientka", "pacjent", "pacjentka", "zákazník", "müşteri", "hasta", "asiakas", "kunde", "pelanggan", "khách hàng", "πελάτης", "клиент", "Клиент", "клієнт", "пациент", "получатель", "Получатель", "отправитель", "employee name", "fn",
     ]),
     (Sense::Person(Phrase::Doer), &[
         "started by", "approved by", "signed by", "signed for by", "returned to", "talked with", "background check on", "report for", "result for", "ask for", "request by", "edited by", "contact of", "contact for", "note by", "won with", "printed for", "card of", "text from", "referral from", "home of", "mailed to", "requested by", "created by", "opened by", "closed by", "submitted by", "sent by",
@@ -208,7 +208,10 @@ const WORDS: &[(Sense, &[&str])] = &[
         "invoice for", "booking for", "reservation for", "appointment for", "order for", "order from", "prescription for", "account of", "ticket for", "spoke with", "spoke to",
         "speak with", "met with", "issued to", "belongs to", "payable to", "addressed to", "sold to", "billed to", "profile of", "record of", "records of", "records for",
         "signed in as", "logged in as", "login by", "impersonating", "im namen von", "au nom de", "en nombre de", "em nome de", "erstellt von", "créé par", "creado por", "criado por",
-        "überweisung an", "virement à", "transferencia a", "transferência para", "shipped to", "delivered to", "deliver to", "ship to", "invited", "attention",
+        "überweisung an", "virement à", "transferencia a", "transferência para", "shipped to", "delivered to", "deliver to", "ship to", "invited", "attention", "spoke w/", "identified as", "guest profile merged",
+        "soy", "me llamo", "mi nombre es", "nombre es", "je m'appelle", "je suis", "mein name ist", "ich heiße", "ich heisse", "ich bin", "mi chiamo", "sono", "sou", "sou o", "sou a", "me chamo",
+        "meu nome é", "o meu nome é", "ik ben", "mijn naam is", "nazywam się", "jestem", "jmenuji se", "volám sa", "a nevem", "nevem", "mă numesc", "numele meu este", "jag heter", "mitt namn är", "jeg hedder",
+        "jeg heter", "mit navn er", "nimeni on", "olen", "adım", "benim adım", "ben", "nama saya", "saya", "tôi là", "tên tôi là", "με λένε", "ονομάζομαι", "меня зовут", "мене звати", "фио", "ФИО", "i am", "i'm", "my name is", "this is", "here is", "name is", "a favore di", "favor de", "favour of", "favor of", "virement vers", "zugunsten von", "w imieniu",
     ]),
     (Sense::Person(Phrase::Title), &[
         "mr", "mrs", "ms", "mx", "dr", "dear", "hello", "hi", "hey", "herr", "herrn", "frau", "señor", "señora", "senor", "senora", "sr", "sra", "srta", "madame",
@@ -242,7 +245,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
     ]),
     (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql"]),
-    (Sense::Segment, &["pid", "nk1", "gt1"]),
+    (Sense::Segment, &["pid", "nk1", "gt1", "in1", "nm1", "n3", "dmg", "ref", "per", "nad", "dtm", "doc", "pn ", "da ", "adr"]),
     (Sense::Rows, &["values"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
     (Sense::Token(Token::Pem), &["begin"]),
