@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::secret::{
-    is_chosen, is_of_words, is_path, is_placeholder, is_random, is_version, is_word_like, mixed,
+    is_call, is_chosen, is_of_words, is_path, is_placeholder, is_random, is_version, is_word_like,
+    mixed,
 };
 use super::text::{self, Gap};
 use super::words::Key;
@@ -18,9 +19,12 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
         return;
     }
     let Some(end) = key_end(text, &word, key) else { return };
-    let gap = bracketed(text, &word, end).unwrap_or_else(|| text::gap_after(text, word.start, end));
+    let gap = bracketed(text, &word, end)
+        .or_else(|| attribute(text, end))
+        .unwrap_or_else(|| text::gap_after(text, word.start, end));
     // `"hiPass", id: 7`: the quote ends a value.
-    if !gap.sign && matches!(text.get(end), Some(b'"' | b'\'' | b'`')) {
+    let quoted = text.get(end + usize::from(text.get(end) == Some(&b'\\')));
+    if !gap.sign && matches!(quoted, Some(b'"' | b'\'' | b'`')) {
         return;
     }
     match key {
@@ -197,7 +201,12 @@ pub(super) fn bracketed(text: &[u8], word: &Range<usize>, end: usize) -> Option<
             let length = memchr::memchr(close, rest)?;
             let value = &rest[1..length];
             let plain = !value.iter().any(|byte| matches!(byte, b'(' | b'[' | b'{' | b'"' | b'\''));
-            (plain && value.len() > 3 && mixed(value) > 1).then(|| told(end + 1, None))
+            // `reset_password(self, token)`, `getPassword(user_id)`: what a function takes.
+            let name = |it: &u8| it.is_ascii_alphabetic() || *it == b'_';
+            let first = value.split(|it| matches!(it, b',' | b'=')).next().unwrap_or_default();
+            let joined = text::before(text, word.start).is_some_and(|it| name(&it));
+            let takes = first.iter().all(name) && (joined || first.len() < value.len());
+            (plain && !takes && value.len() > 3 && mixed(value) > 1).then(|| told(end + 1, None))
         }
         quote @ (b'"' | b'\'') => {
             let open = text[..word.start].iter().rev().take(32).position(|byte| *byte == quote)?;
@@ -212,6 +221,21 @@ pub(super) fn bracketed(text: &[u8], word: &Range<usize>, end: usize) -> Option<
     }
 }
 
+/// `<add key="SmtpPassword" value="x">`: the gap to the value beside the key.
+fn attribute(text: &[u8], end: usize) -> Option<Gap> {
+    let rest = &text[end..text.len().min(end + 24)];
+    let escaped = rest.first() == Some(&b'\\');
+    let quote = *rest.get(usize::from(escaped))?;
+    if !matches!(quote, b'"' | b'\'') {
+        return None;
+    }
+    let rest = rest[1 + usize::from(escaped)..].strip_prefix(b" value=")?;
+    let rest = if escaped { rest.strip_prefix(b"\\")? } else { rest };
+    let signs = 2 * (1 + usize::from(escaped)) + b" value=".len();
+    let gap = Gap { at: end + signs, sign: true, quote: Some(quote), escaped, ..Gap::default() };
+    (rest.first() == Some(&quote)).then_some(gap)
+}
+
 fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut Found<'_>) {
     let option = text[..word.start].ends_with(b"--");
     let told = gap.sign || gap.quote.is_some();
@@ -219,11 +243,14 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
         return;
     }
     let mut gap = *gap;
+    // `/etc/passwd: permission denied`: a file.
+    let file = text::before(text, word.start) == Some(b'/') && gap.blank;
     if !told {
         gap.at = skip_words(
             text,
             &gap,
             &[
+                b"i use is",
                 b"is",
                 b"was",
                 b"set to",
@@ -250,7 +277,21 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
     let directory = word.len() == 3
         && text[word.end - 1] | 0x20 == b'd'
         && matches!(bytes.first(), Some(b'/' | b'~'));
-    if none || directory || bytes.ends_with(b"(") {
+    // `passwd (1:4.13)`, "to rerun pass `--bin x`".
+    let other = !gap.sign && matches!(bytes, [b'(' | b'[', ..] | [b'-', b'-', ..]) && !option;
+    // `/User[x]/password: changed 'hunter2' to 'hunter3'`.
+    if told && bare && bytes == b"changed" && text[value.end..].starts_with(b" '") {
+        let gap = text::gap(text, value.end);
+        let old = found.value(&gap);
+        let next = text[old.end..].strip_prefix(b"' to '").map(|_| old.end + 5);
+        found.add(old, Entity::Password);
+        if let Some(next) = next {
+            let new = found.value(&text::gap(text, next));
+            found.add(new, Entity::Password);
+        }
+        return;
+    }
+    if none || directory || file || other || bare && is_call(bytes) || bytes.ends_with(b"(") {
         return;
     }
     // `password is hunter2`: told in words.
@@ -260,6 +301,7 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
         _ if said && bytes.len() >= 4 && bytes.iter().all(u8::is_ascii_digit) => true,
         _ if said && bytes.iter().filter(|byte| **byte == b'-').count() > 1 => true,
         _ if is_common(bytes) => true,
+        _ if is_always(&text[word.clone()]) => bytes.len() >= 4,
         // `password hunter2`, but not `password policy updated` or `password v1.2`.
         _ => bytes.len() >= 6 && mixed(bytes) >= 2 && !is_word_like(bytes) && !is_version(bytes),
     };
@@ -275,6 +317,13 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
             found.add(value, Entity::Password);
         }
     }
+}
+
+/// The keys that have a password after a blank, whatever it looks like.
+fn is_always(key: &[u8]) -> bool {
+    const ALWAYS: &[&[u8]] =
+        &[b"bindpw", b"rootpw", b"requirepass", b"masterauth", b"convertto-securestring"];
+    ALWAYS.iter().any(|always| key.eq_ignore_ascii_case(always))
 }
 
 /// Passwords that many people have, and that look like words.

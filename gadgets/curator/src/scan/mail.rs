@@ -40,7 +40,13 @@ fn around(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
     let shell = [&b"ssh "[..], b"scp ", b"sftp ", b"rsync ", b"ssh://", b"sftp://"]
         .iter()
         .any(|it| text[..start].ends_with(it));
-    if start < sign.start && ends_in_a_domain(&text[sign.end..end]) && !repository && !shell {
+    if start < sign.start
+        && ends_in_a_domain(&text[sign.end..end])
+        && !repository
+        && !shell
+        && !is_of_a_message(text, start, sign.start)
+        && !is_of_a_machine(&text[start..end])
+    {
         found.add(start..end, Entity::Email);
         const OPENS: [&[u8]; 3] = [b"<", b"<sip:", b"<mailto:"];
         let scheme = OPENS.iter().find(|it| text[..start].ends_with(it));
@@ -48,6 +54,44 @@ fn around(text: &[u8], sign: Range<usize>, found: &mut Found<'_>) {
             people::before_mail(text, start - scheme.len(), found);
         }
     }
+}
+
+/// `Message-ID: <x@host>`, `References: <x@host> <y@host>`: the name of a message.
+fn is_of_a_message(text: &[u8], start: usize, sign: usize) -> bool {
+    const KEYS: &[&[u8]] = &[
+        b"message-id",
+        b"messageid",
+        b"message_id",
+        b"msgid",
+        b"in-reply-to",
+        b"references",
+        b"content-id",
+    ];
+    if !text[start..sign].iter().any(u8::is_ascii_digit) {
+        return false;
+    }
+    let mut left = &text[start.saturating_sub(160)..start];
+    // Those of the same list before it.
+    for _ in 0..4 {
+        left = left.strip_suffix(b"<").unwrap_or(left);
+        left = left.trim_ascii_end();
+        let Some(before) = left.strip_suffix(b">") else { break };
+        left = &before[..memchr::memrchr(b'<', before).unwrap_or(0)];
+    }
+    let signs = |it: &u8| matches!(it, b'=' | b':' | b' ' | b'"' | b'\\' | b'<');
+    let key = left.iter().rposition(|it| !signs(it)).map_or(0, |last| last + 1);
+    let (left, between) = left.split_at(key);
+    let ends = |key: &&&[u8]| {
+        left.len() >= key.len() && left[left.len() - key.len()..].eq_ignore_ascii_case(key)
+    };
+    between.iter().any(|it| matches!(it, b'=' | b':')) && KEYS.iter().any(|key| ends(&key))
+}
+
+/// `20260313171118.edf1330f44@lb2.localdomain`: of a host without a name in the world, and what a program made.
+fn is_of_a_machine(address: &[u8]) -> bool {
+    const INNER: &[&[u8]] = &[b".localdomain", b".local", b".internal", b".lan"];
+    let digits = address.iter().take_while(|it| **it != b'@').filter(|it| it.is_ascii_digit());
+    digits.count() >= 8 && INNER.iter().any(|inner| address.ends_with(inner))
 }
 
 fn left(text: &[u8], to: usize) -> usize {

@@ -23,7 +23,10 @@ impl Whose {
     pub(super) fn speak(&mut self, text: &[u8], word: Range<usize>) {
         let joined = |byte: &u8| text::is_word(*byte) || *byte == b'_';
         let within = text::before(text, word.start).is_some_and(|byte| joined(&byte));
-        if !within && !text.get(word.end).is_some_and(joined) {
+        // `user-service-1`
+        let goes_on = text.get(word.end) == Some(&b'-')
+            && text.get(word.end + 1).is_some_and(u8::is_ascii_alphabetic);
+        if !within && !goes_on && !text.get(word.end).is_some_and(joined) {
             self.word = word;
         }
     }

@@ -115,6 +115,15 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         b"sensitive",
         b"unavailable",
         b"default",
+        b"string",
+        b"boolean",
+        b"integer",
+        b"varchar",
+        b"text",
+        b"optional",
+        b"self",
+        b"permission",
+        b"denied",
     ];
     let value = value.trim_ascii();
     // `<password>`, `[PROTECTED]`, and so escaped.
@@ -139,7 +148,44 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || value.starts_with(b"$(")
         || value.starts_with(b"{{")
         || value.starts_with(b"%(")
+        || is_variable(value)
         || PLACEHOLDERS.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// `$DB_PASS`, `%PASS%`, `$password`, `:password`, `var.db_password`: the name of what has the value.
+fn is_variable(value: &[u8]) -> bool {
+    let named = |name: &[u8]| {
+        let name = &name[..name.len().min(64)];
+        let within = |what: &[u8]| name.windows(what.len()).any(|it| it.eq_ignore_ascii_case(what));
+        [&b"pass"[..], b"pwd", b"secret", b"token", b"key"].iter().any(|what| within(what))
+    };
+    let capitals = |name: &[u8]| {
+        name.first().is_some_and(u8::is_ascii_uppercase)
+            && name.iter().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || *it == b'_')
+    };
+    let letters =
+        |name: &[u8]| name.iter().all(|it| it.is_ascii_alphabetic() || matches!(it, b'_' | b'.'));
+    match value {
+        [b'$', name @ ..] if name.starts_with(b"env:") => true,
+        [b'$', name @ ..] => capitals(name) || letters(name) && named(name),
+        [b'%', name @ .., b'%'] => capitals(name),
+        [b':' | b'@', name @ ..] => letters(name) && named(name),
+        [b'#', b'{', ..] | [b'<', b'%', ..] => true,
+        _ => {
+            let last = memchr::memrchr(b'.', value).map_or(0, |dot| dot + 1);
+            last > 2 && value[0].is_ascii_lowercase() && letters(value) && named(&value[last..])
+        }
+    }
+}
+
+/// `generate_password(length=`: what a program calls, as far as a value goes.
+pub(super) fn is_call(value: &[u8]) -> bool {
+    let name = value
+        .iter()
+        .take(48)
+        .take_while(|it| it.is_ascii_alphabetic() || matches!(it, b'_' | b'.'));
+    let name = name.count();
+    name > 3 && value.get(name) == Some(&b'(')
 }
 
 /// A token, not a word: letters with digits, or long in both cases. Looks at 128 bytes.

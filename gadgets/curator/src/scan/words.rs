@@ -136,6 +136,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "losenord", "adgangskode", "haslo", "hasło", "salasana", "heslo", "mdp", "clave", "requirepass", "masterauth",
         "keypass", "storepass", "identified by", "psk", "wpa_passphrase", "preshared_key", "pre_shared_key", "pre-shared key", "pre-shared-key", "snmp community", "snmp_community",
         "rocommunity", "rwcommunity", "userpassword", "dbpassword", "rootpassword", "adminpassword", "kodeord",
+        "bindpw", "rootpw", "pgpassword", "rediscli_auth", "convertto-securestring",
     ]),
     (Sense::Key(Key::Pin), &["pin", "pin_code", "pin code", "pincode", "otp", "cvv", "cvc", "cvv2", "cvc2", "security code", "passcode_sms", "tan", "mfa_code", "verification code", "verification_code", "one-time code"]),
     (Sense::Key(Key::Secret), &[
@@ -170,14 +171,14 @@ const WORDS: &[(Sense, &[&str])] = &[
         "fecha_nacimiento", "fechanacimiento", "fecha de nacimiento", "fecha_de_nacimiento", "nacimiento", "nacido", "nacida", "date de naissance",
         "date_de_naissance", "date_naissance", "datenaissance", "naissance", "né le", "née le", "data_nascimento", "datanascimento", "data de nascimento",
         "data_de_nascimento", "nascimento", "nascido", "nascida", "data di nascita", "data_nascita", "datanascita", "nato il", "nata il", "nascita", "geboortedatum",
-        "födelsedatum", "fødselsdato", "data urodzenia", "data_urodzenia", "gbdat", "birth day", "birth_day", "born in", "datum narození", "datum_narozeni", "narozen", "narozena", "született", "data nașterii", "data_nasterii", "doğum tarihi", "dogum_tarihi", "syntymäaika", "né à", "ngày sinh", "tanggal lahir", "ημερομηνία γέννησης", "дата рождения", "дата народження", "生年月日", "出生日期", "생년월일",
+        "födelsedatum", "fødselsdato", "data urodzenia", "data_urodzenia", "gbdat", "birth day", "birth_day", "born in", "datum narození", "datum_narozeni", "narozen", "narozena", "született", "data nașterii", "data_nasterii", "doğum tarihi", "dogum_tarihi", "syntymäaika", "né à", "ngày sinh", "tanggal lahir",
     ]),
     (Sense::Key(Key::Place), &[
         "address", "addr", "street", "street_address", "streetaddress", "address1", "address2", "address_line1", "address_line", "addressline1", "address_line_1", "adresse", "anschrift", "strasse",
         "straße", "wohnort", "direccion", "dirección", "domicilio", "domicile", "endereco", "endereço", "indirizzo", "adres", "adress", "ship_to", "shipto", "ship to",
         "shipping address", "shipping_address", "shippingaddress", "billing address", "billing_address", "billingaddress", "home address", "home_address",
         "homeaddress", "delivery address", "delivery_address", "lives at", "living at", "resides at", "residing at", "deliver to",
-        "delivered to", "shipped to", "wohnhaft in", "lieferadresse", "rechnungsadresse", "mailing address", "postal address", "residence", "addressline", "adrline", "adrline1", "address_1", "street1", "street2", "line1", "line2", "stras", "addrline", "property at", "i moved to", "i live at", "wohnhaft", "ich wohne in", "vivo en", "j'habite au", "j'habite", "habite au", "abito in", "moro na", "mieszkam przy", "mailing address to", "address to", "address is", "indirizzo di spedizione", "adresse de livraison", "dirección de envío", "bezorgadres", "teslimat adresi", "lakcím", "adresa", "адрес", "Адрес", "адреса",
+        "delivered to", "shipped to", "wohnhaft in", "lieferadresse", "rechnungsadresse", "mailing address", "postal address", "residence", "addressline", "adrline", "adrline1", "address_1", "street1", "street2", "line1", "line2", "stras", "addrline", "property at", "i moved to", "i live at", "wohnhaft", "ich wohne in", "vivo en", "j'habite au", "j'habite", "habite au", "abito in", "moro na", "mieszkam przy", "mailing address to", "address to", "address is", "indirizzo di spedizione", "adresse de livraison", "dirección de envío", "bezorgadres", "teslimat adresi", "lakcím", "adresa",
     ]),
     (Sense::Key(Key::Name), &["name", "nombre", "nom", "nome", "naam", "namn", "navn", "imie", "imię"]),
     (Sense::Key(Key::PersonName), &[
@@ -197,7 +198,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "visitor", "donor", "signatory", "spouse", "account holder", "approver", "reviewer", "technician", "kunde", "kundin", "kunden",
         "patientin", "empfänger", "absender", "kontoinhaber", "benutzer", "nutzer", "ansprechpartner", "cliente", "usuario", "usuário", "utilisateur",
         "paciente", "titular", "beneficiario", "destinatario", "destinataire", "expéditeur", "bénéficiaire", "titulaire", "mitarbeiter", "mitarbeiterin", "empleado", "paziente",
-        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name", "creditor", "shipto", "neighbour", "neighbor", "guardian", "voter", "mother", "father", "pagador", "pagadora", "ordenante", "beneficiaria", "assicurato", "assicurata", "contraente", "versicherter", "versicherte", "versicherungsnehmer", "kontakt", "gość", "klient", "klientka", "pacjent", "pacjentka", "zákazník", "müşteri", "hasta", "asiakas", "kunde", "pelanggan", "khách hàng", "πελάτης", "клиент", "Клиент", "клієнт", "пациент", "получатель", "Получатель", "отправитель", "employee name", "fn",
+        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name", "creditor", "shipto", "neighbour", "neighbor", "guardian", "voter", "mother", "father", "pagador", "pagadora", "ordenante", "beneficiaria", "assicurato", "assicurata", "contraente", "versicherter", "versicherte", "versicherungsnehmer", "kontakt", "gość", "klient", "klientka", "pacjent", "pacjentka", "zákazník", "müşteri", "hasta", "asiakas", "kunde", "pelanggan", "khách hàng", "employee name", "fn",
     ]),
     (Sense::Person(Phrase::Doer), &[
         "started by", "approved by", "signed by", "signed for by", "returned to", "talked with", "background check on", "report for", "result for", "ask for", "request by", "edited by", "contact of", "contact for", "note by", "won with", "printed for", "card of", "text from", "referral from", "home of", "mailed to", "requested by", "created by", "opened by", "closed by", "submitted by", "sent by",
@@ -211,7 +212,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "überweisung an", "virement à", "transferencia a", "transferência para", "shipped to", "delivered to", "deliver to", "ship to", "invited", "attention", "spoke w/", "identified as", "guest profile merged",
         "soy", "me llamo", "mi nombre es", "nombre es", "je m'appelle", "je suis", "mein name ist", "ich heiße", "ich heisse", "ich bin", "mi chiamo", "sono", "sou", "sou o", "sou a", "me chamo",
         "meu nome é", "o meu nome é", "ik ben", "mijn naam is", "nazywam się", "jestem", "jmenuji se", "volám sa", "a nevem", "nevem", "mă numesc", "numele meu este", "jag heter", "mitt namn är", "jeg hedder",
-        "jeg heter", "mit navn er", "nimeni on", "olen", "adım", "benim adım", "ben", "nama saya", "saya", "tôi là", "tên tôi là", "με λένε", "ονομάζομαι", "меня зовут", "мене звати", "фио", "ФИО", "i am", "i'm", "my name is", "this is", "here is", "name is", "a favore di", "favor de", "favour of", "favor of", "virement vers", "zugunsten von", "w imieniu",
+        "jeg heter", "mit navn er", "nimeni on", "olen", "adım", "benim adım", "ben", "nama saya", "saya", "tôi là", "tên tôi là", "i am", "i'm", "my name is", "this is", "here is", "name is", "a favore di", "favor de", "favour of", "favor of", "virement vers", "zugunsten von", "w imieniu",
     ]),
     (Sense::Person(Phrase::Title), &[
         "mr", "mrs", "ms", "mx", "dr", "dear", "hello", "hi", "hey", "herr", "herrn", "frau", "señor", "señora", "senor", "senora", "sr", "sra", "srta", "madame",
