@@ -6,6 +6,7 @@ mod context;
 mod dates;
 mod doubts;
 mod figures;
+mod foreign;
 mod given;
 mod index;
 mod keys;

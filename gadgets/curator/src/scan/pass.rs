@@ -4,7 +4,7 @@
 use super::index::Four;
 use super::marks::Marks;
 use super::numbers::Numbers;
-use super::{Found, Scanner, look, mail, people, starts};
+use super::{Found, Scanner, foreign, look, mail, people, starts};
 
 impl Scanner {
     /// Looks at what is there as it is. True if bytes above 0x7f are among it.
@@ -58,6 +58,9 @@ impl Scanner {
                 }
             }
             (before, here) = (here, next);
+        }
+        if high != 0 {
+            foreign::scan(text, found);
         }
         mail::plain(text, found);
         high != 0

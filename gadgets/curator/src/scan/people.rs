@@ -80,7 +80,8 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
         return;
     }
     let Some(end) = name(text, at).and_then(|end| trimmed(text, at, end)) else { return };
-    let two = text[at..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b'%' | b','));
+    let two = text[at..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b',' | b'^'))
+        || text[at..end].windows(3).any(|it| it == b"%20");
     let sure = match sure {
         Sure::Always => true,
         Sure::IfKnownOrTwo => two || is_given(text, at),
@@ -94,6 +95,11 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
     } else if two {
         found.doubts.add(at..end, Entity::Name);
     }
+}
+
+/// After words that a person's name follows, in whatever script.
+pub(super) fn introduced(text: &[u8], at: usize, found: &mut Found<'_>) {
+    put(text, at, Sure::IfTwo, found);
 }
 
 /// The end of a name without the names of things after it: `Sabine Fischer IBAN`. None if a thing is all that it is the name of.
@@ -110,6 +116,29 @@ fn trimmed(text: &[u8], at: usize, end: usize) -> Option<usize> {
 
 fn starts_a_name(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| byte.is_ascii_uppercase() || *byte >= 0xc3)
+        || text.get(at..).is_some_and(|rest| escape(rest) == 3 && !rest.starts_with(b"%E2"))
+}
+
+/// How many of the bytes at the beginning are of a word of a name; escapes of URLs are among them.
+fn letters(text: &[u8]) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some(byte) = text.get(at).filter(|_| count < 24) {
+        at += match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | 0x80.. | b'\'' | b'-' => 1,
+            b'%' if escape(&text[at..]) == 3 => 3,
+            _ => break,
+        };
+        count += 1;
+    }
+    at
+}
+
+/// Three if the bytes begin with a byte above 0x7f as URLs have it: `%C3`.
+fn escape(text: &[u8]) -> usize {
+    match text {
+        [b'%', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', last, ..] if last.is_ascii_hexdigit() => 3,
+        _ => 0,
+    }
 }
 
 /// A given name with a capital, and another word with one: wherever it is.
@@ -299,21 +328,15 @@ fn owner(text: &[u8], at: usize) -> Owner {
     owner
 }
 
-/// Two or three words with capitals, initials and particles allowed; where they end.
+/// Words with capitals, initials and particles allowed; where they end.
 fn name(text: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     let mut words = 0;
     let mut step = at;
-    while words < 4 {
-        let length = text[step..]
-            .iter()
-            .take(24)
-            .take_while(|byte| {
-                byte.is_ascii_alphabetic() || **byte >= 0x80 || matches!(**byte, b'\'' | b'-')
-            })
-            .count();
+    while words < 6 {
+        let length = letters(&text[step..]);
         let word = &text[step..step + length];
-        let capital = word.first().is_some_and(|byte| byte.is_ascii_uppercase() || *byte >= 0xc3);
+        let capital = starts_a_name(text, step);
         let particle = words > 0
             && matches!(word, b"de" | b"van" | b"von" | b"der" | b"la" | b"da" | b"bin" | b"al");
         if !capital && !particle || length == 0 || word.ends_with(b"-") {
@@ -325,12 +348,17 @@ fn name(text: &[u8], at: usize) -> Option<usize> {
         }
         let shape_ok = particle || {
             let rest = &text[step + 1..stop];
-            rest.iter().filter(|byte| byte.is_ascii_uppercase()).count() <= 1
+            word.contains(&b'%')
+                || rest.iter().filter(|byte| byte.is_ascii_uppercase()).count() <= 1
                 || rest.iter().all(|byte| !byte.is_ascii_lowercase())
         };
         let next = text.get(stop).copied().unwrap_or(b'\n');
+        // `Name:Ann Lee Email:x`: the next key.
+        let key =
+            next == b':' && text.get(stop + 1).is_some_and(|byte| *byte != b' ' && *byte != b'\n');
         if !shape_ok
             || next.is_ascii_digit()
+            || words > 0 && key
             || matches!(next, b'_' | b'/' | b'(' | b'=' | b'$' | b':' if words == 0 || next != b':')
         {
             break;
@@ -347,6 +375,8 @@ fn name(text: &[u8], at: usize) -> Option<usize> {
             Some(b' ') => step = stop + 1,
             Some(b'+') => step = stop + 1,
             Some(b'%') if text[stop..].starts_with(b"%20") => step = stop + 3,
+            // `LEE^ANN`, as clinics write it.
+            Some(b'^') if words == 1 && starts_a_name(text, stop + 1) => step = stop + 1,
             _ => break,
         }
     }

@@ -42,7 +42,7 @@ pub(super) struct Gap {
 pub(super) fn gap(text: &[u8], from: usize) -> Gap {
     let mut at = from;
     let mut gap = Gap::default();
-    let end = text.len().min(at + 16);
+    let end = text.len().min(at + 24);
     let mut signs = 0;
     while at < end {
         match text[at] {
@@ -58,6 +58,14 @@ pub(super) fn gap(text: &[u8], from: usize) -> Gap {
                 gap.sign = true;
                 at += 1;
             }
+            // `"label":"surname","value":"x"`, `"surname":{"value":"x"}`: the value of a field.
+            b',' | b'{' if gap.quote.is_some() != gap.sign && fields_value(text, at) > 0 => {
+                gap = Gap { sign: true, ..Gap::default() };
+                at += fields_value(text, at);
+                continue;
+            }
+            // `[surname] => x`.
+            b']' if at == from && text[at + 1..].starts_with(b" =>") => {}
             b'#' if gap.quote.is_none() => {}
             b' ' | b'\t' if gap.quote.is_none() || !gap.sign => gap.blank = true,
             quote @ (b'"' | b'\'' | b'`') if gap.quote.is_none() || !gap.sign => {
@@ -81,6 +89,18 @@ pub(super) fn gap(text: &[u8], from: usize) -> Gap {
     }
     gap.at = at;
     gap
+}
+
+/// The length of `,"value":` or `{"value":`, and what stands for it; 0 if there is none.
+fn fields_value(text: &[u8], at: usize) -> usize {
+    let rest = &text[at + 1..text.len().min(at + 16)];
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let close = match rest {
+        [b'"', ..] => rest.strip_prefix(b"\"value\":"),
+        [b'\'', ..] => rest.strip_prefix(b"'value':"),
+        _ => rest.strip_prefix(b"value="),
+    };
+    close.map_or(0, |after| text.len().min(at + 16) - at - after.len())
 }
 
 /// The gap after a key: if that is the name of an element of XML, past its attributes.
