@@ -42,13 +42,21 @@ impl Said {
 
 /// What the words to the left of `at` say, by the nearest of at most five that says something, and how many that say nothing are in between.
 pub(super) fn context(text: &[u8], at: usize) -> (Context, u8) {
+    let near = &text[at.saturating_sub(12)..at];
+    if near.iter().any(|byte| *byte >= 0x80)
+        && let Some(context) = foreign(text, at)
+    {
+        return (context, 0);
+    }
     let mut context = Context::Nothing;
     let (mut far, mut left) = (0, 6);
     let (mut id, mut numbered) = (false, false);
     text::words_before(text, at, |word| {
-        // `caller id` is the one id that is a number of a telephone.
+        // `caller id` is one of the few ids that are numbers of telephones.
         if id {
-            context = if word == b"caller" { Context::Phone } else { Context::Other };
+            // `Calling-Station-Id`, `wa_id`.
+            let phone = matches!(word, b"caller" | b"station" | b"wa");
+            context = if phone { Context::Phone } else { Context::Other };
             return false;
         }
         context = sense(word);
@@ -77,6 +85,74 @@ pub(super) fn context(text: &[u8], at: usize) -> (Context, u8) {
         context = Context::Other;
     }
     (context, far)
+}
+
+/// What the word right before `at` says, in letters that are not Latin or with marks.
+fn foreign(text: &[u8], at: usize) -> Option<Context> {
+    const WORDS: &[(Context, &[&str])] = &[
+        (
+            Context::Phone,
+            &[
+                "телефон",
+                "Телефон",
+                "телефона",
+                "тел.",
+                "Тел.",
+                "номер телефона",
+                "電話番号",
+                "電話",
+                "电话",
+                "手机",
+                "手机号",
+                "手机号码",
+                "携帯",
+                "전화번호",
+                "전화",
+                "휴대폰",
+                "τηλέφωνο",
+                "Τηλέφωνο",
+                "κινητό",
+                "điện thoại",
+                "telefonszám",
+                "Telefonszám",
+                "teléfono",
+                "téléphone",
+                "הטלפון",
+                "טלפון",
+                "الهاتف",
+                "هاتف",
+            ],
+        ),
+        (
+            Context::National,
+            &[
+                "СНИЛС",
+                "ИНН",
+                "паспорт",
+                "Паспорт",
+                "身份证号",
+                "身份证",
+                "身份证号码",
+                "身分證字號",
+                "マイナンバー",
+                "個人番号",
+                "주민등록번호",
+                "rodné číslo",
+                "ΑΜΚΑ",
+                "ΑΦΜ",
+                "رقم الهوية",
+                "תעודת זהות",
+                "CCCD số",
+                "kimlik numarası",
+            ],
+        ),
+    ];
+    let left = &text[at.saturating_sub(LEFT)..at];
+    let signs = |byte: &u8| matches!(byte, b' ' | b':' | b'=' | b'"' | b'\'' | b'(' | b'+' | b'\\');
+    let left = &left[..left.iter().rposition(|byte| !signs(byte)).map_or(0, |last| last + 1)];
+    let left = left.strip_suffix("：".as_bytes()).unwrap_or(left);
+    let says = |words: &[&str]| words.iter().any(|word| left.ends_with(word.as_bytes()));
+    WORDS.iter().find(|(_, words)| says(words)).map(|(context, _)| *context)
 }
 
 /// What the words after a number say of it, where they are joined to it: `is the room code`, `(field ssn)`, `as phone`.
@@ -125,6 +201,9 @@ fn sense(word: &[u8]) -> Context {
     if word.ends_with(b"ssn") || word.ends_with(b"securitynumber") {
         return Context::Ssn;
     }
+    if word.starts_with(b"telefon") || word.starts_with(b"puhelin") {
+        return Context::Phone;
+    }
     const JOINED: &[&[u8]] = &[b"number", b"no", b"num", b"nr", b"id", b"ref", b"code"];
     JOINED.iter().find_map(|joined| word.strip_suffix(*joined)).map_or(Context::Nothing, sense_of)
 }
@@ -140,9 +219,9 @@ fn sense_of(word: &[u8]) -> Context {
         b"phone" | b"tel" | b"telephone" | b"mobile" | b"cell" | b"cellphone" | b"fax" | b"call" | b"called" | b"caller" | b"calling" | b"callback" | b"sms" | b"whatsapp" | b"msisdn" | b"dial"
         | b"dialed" | b"dialled" | b"dialing" | b"ring" | b"telefon" | b"telefonnummer" | b"handy" | b"handynummer" | b"mobil" | b"mobilnummer" | b"telefono" | b"movil" | b"vil" | b"celular" | b"portable" | b"phonenumber" | b"phoneno"
         | b"mobilenumber" | b"mobileno" | b"texted" | b"hotline" | b"contact" | b"telefone" | b"rufnummer" | b"telefoon" | b"puhelin" | b"reached" | b"reach" | b"phones" | b"ph" | b"voicemail" | b"viber" | b"telegram" | b"landline" | b"recipient"
-        | b"userphone" | b"homephone" | b"workphone" | b"cellular" | b"tlf" | b"lphone" | b"anruf" | b"anrufen" | b"appel" | b"llamada" | b"ligar" | b"ligue" | b"cel" | b"gsm" => Context::Phone,
+        | b"userphone" | b"homephone" | b"workphone" | b"cellular" | b"tlf" | b"lphone" | b"anruf" | b"anrufen" | b"appel" | b"llamada" | b"ligar" | b"ligue" | b"cel" | b"gsm" | b"telf" | b"mobilephone" | b"smsc" | b"vonage" | b"twilio" => Context::Phone,
         b"passport" | b"nhs" | b"dni" | b"nie" | b"nif" | b"cpf" | b"cnpj" | b"aadhaar" | b"aadhar" | b"sin" | b"bsn" | b"pesel" | b"personnummer" | b"steuerid" | b"steuer" | b"nino" | b"tfn" | b"nir" | b"insee"
-        | b"nationalid" | b"national" | b"cpr" | b"oib" | b"cnp" | b"egn" | b"avs" | b"ahv" | b"medicare" | b"curp" | b"burgerservicenummer" | b"rijksregisternummer" | b"insurance" | b"identity" | b"steueridentifikationsnummer" | b"citizen" => Context::National,
+        | b"nationalid" | b"national" | b"cpr" | b"oib" | b"cnp" | b"egn" | b"avs" | b"ahv" | b"medicare" | b"curp" | b"burgerservicenummer" | b"rijksregisternummer" | b"insurance" | b"identity" | b"steueridentifikationsnummer" | b"citizen" | b"snils" | b"kimlik" | b"tckn" | b"amka" | b"jmbg" => Context::National,
         b"bill" | b"note" | b"gate" | b"dock" | b"bay" | b"rack" | b"exit" | b"status" | b"reason" | b"incident" | b"merged" | b"arn" | b"rrn" | b"snowflake" | b"checkpoint" | b"coupon" | b"voucher" | b"cardinality" | b"container" | b"reading" | b"meter" | b"points" | b"consignment" | b"waybill"
         | b"snapshot" | b"benchmark" | b"contract" | b"article" | b"fault" | b"alarm" | b"change" | b"pr" | b"room" | b"clause" | b"http" | b"https" | b"report" | b"rsp" | b"invoice" | b"invoices" | b"order" | b"orders" | b"ticket" | b"tickets" | b"batch" | b"ref" | b"reference" | b"version" | b"build" | b"id" | b"ids" | b"uid" | b"pid" | b"tid" | b"gid" | b"uuid" | b"guid"
         | b"case" | b"code" | b"codes" | b"error" | b"errno" | b"serial" | b"sku" | b"isbn" | b"issn" | b"tracking" | b"shipment" | b"parcel" | b"transaction" | b"txn" | b"tx" | b"trace" | b"span" | b"session"

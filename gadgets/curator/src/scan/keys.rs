@@ -21,10 +21,15 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
     let Some(end) = key_end(text, &word, key) else { return };
     let gap = bracketed(text, &word, end)
         .or_else(|| attribute(text, end))
-        .unwrap_or_else(|| text::gap_after(text, word.start, end));
+        .unwrap_or_else(|| in_columns(text, text::gap_after(text, word.start, end)));
     // `"hiPass", id: 7`: the quote ends a value.
     let quoted = text.get(end + usize::from(text.get(end) == Some(&b'\\')));
     if !gap.sign && matches!(quoted, Some(b'"' | b'\'' | b'`')) {
+        // `"AUTH" "hunter2"`: what a server was sent.
+        if text[word.clone()] == *b"AUTH" && text[end..].starts_with(b"\" \"") {
+            let value = found.value(&Gap { at: end + 3, quote: Some(b'"'), ..Gap::default() });
+            found.add(value, Entity::Password);
+        }
         return;
     }
     match key {
@@ -69,7 +74,17 @@ pub(super) fn after(text: &[u8], word: Range<usize>, key: Key, found: &mut Found
             let of_words = tail && is_of_words(bytes);
             let random = bytes.len() >= if told { 8 } else { 16 } && is_random(bytes) && !of_words;
             let chosen = told && is_secret(text, end) && is_chosen(bytes);
-            if (random || chosen) && !is_placeholder(bytes) && !is_version(bytes) && !is_path(bytes)
+            // `SECRET_KEY = '(-kf)2+#ynv9...'`: of more signs than tokens are.
+            let signs = gap.sign
+                && gap.quote.is_some()
+                && (32..=128).contains(&bytes.len())
+                && mixed(bytes) >= 3
+                && bytes.iter().all(u8::is_ascii_graphic)
+                && text[word.start..end].eq_ignore_ascii_case(b"secret_key");
+            if (random || chosen || signs)
+                && !is_placeholder(bytes)
+                && !is_version(bytes)
+                && !is_path(bytes)
             {
                 let says = |what: &[u8]| {
                     text[word.start..end]
@@ -172,7 +187,8 @@ fn key_end(text: &[u8], word: &Range<usize>, key: Key) -> Option<usize> {
         _ if tail.is_empty() => true,
         // `auth-16:9614`: the name of a host.
         Key::Secret | Key::Password | Key::Connection => {
-            !tells_of(tail) && !tail[1..].iter().all(u8::is_ascii_digit) || tail.len() == 1
+            (!tells_of(tail) || tail == b"_string") && !tail[1..].iter().all(u8::is_ascii_digit)
+                || tail.len() == 1
         }
         Key::NationalId | Key::Ssn | Key::BirthDate | Key::Place => is_number_of(tail),
         _ => false,
@@ -221,6 +237,17 @@ pub(super) fn bracketed(text: &[u8], word: &Range<usize>, end: usize) -> Option<
     }
 }
 
+/// `password                  = "x"`: the gap with more blanks than there are between words.
+fn in_columns(text: &[u8], gap: Gap) -> Gap {
+    if gap.sign || !text[..gap.at].ends_with(b"          ") {
+        return gap;
+    }
+    let rest = &text[gap.at..text.len().min(gap.at + 48)];
+    let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+    let next = text::gap(text, gap.at + blanks);
+    if next.sign { next } else { gap }
+}
+
 /// `<add key="SmtpPassword" value="x">`: the gap to the value beside the key.
 fn attribute(text: &[u8], end: usize) -> Option<Gap> {
     let rest = &text[end..text.len().min(end + 24)];
@@ -229,7 +256,14 @@ fn attribute(text: &[u8], end: usize) -> Option<Gap> {
     if !matches!(quote, b'"' | b'\'') {
         return None;
     }
-    let rest = rest[1 + usize::from(escaped)..].strip_prefix(b" value=")?;
+    let rest = &rest[1 + usize::from(escaped)..];
+    // `form-data; name="password"\r\n\r\nx`, as JSON has it.
+    const LINES: &[u8] = b"\\r\\n\\r\\n";
+    if rest.starts_with(LINES) {
+        let at = end + 1 + usize::from(escaped) + LINES.len();
+        return Some(Gap { at, sign: true, ..Gap::default() });
+    }
+    let rest = rest.strip_prefix(b" value=")?;
     let rest = if escaped { rest.strip_prefix(b"\\")? } else { rest };
     let signs = 2 * (1 + usize::from(escaped)) + b" value=".len();
     let gap = Gap { at: end + signs, sign: true, quote: Some(quote), escaped, ..Gap::default() };
@@ -300,6 +334,8 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
         (true, _) => bytes.len() >= 3,
         _ if said && bytes.len() >= 4 && bytes.iter().all(u8::is_ascii_digit) => true,
         _ if said && bytes.iter().filter(|byte| **byte == b'-').count() > 1 => true,
+        // `QypSKsTM`
+        _ if said && bytes.len() >= 8 && humps(bytes) > 1 => true,
         _ if is_common(bytes) => true,
         _ if is_always(&text[word.clone()]) => bytes.len() >= 4,
         // `password hunter2`, but not `password policy updated` or `password v1.2`.
@@ -317,6 +353,15 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
             found.add(value, Entity::Password);
         }
     }
+}
+
+/// How often a capital comes after a small letter.
+fn humps(value: &[u8]) -> usize {
+    let value = &value[..value.len().min(64)];
+    value
+        .windows(2)
+        .filter(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase())
+        .count()
 }
 
 /// The keys that have a password after a blank, whatever it looks like.
@@ -400,6 +445,8 @@ fn national(text: &[u8], gap: Gap, end: usize, found: &mut Found<'_>) {
             b"est",
             b"es",
             b"n\xc2\xb0",
+            b"\xc3\xa8",
+            b"\xc3\xa9",
             b"#",
         ],
     );

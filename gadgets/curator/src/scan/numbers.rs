@@ -6,6 +6,7 @@ use super::Found;
 use super::context::{self, Context, Said, context};
 use super::net;
 use super::places;
+use super::set::Within;
 use super::text::{self, is_word};
 use super::tokens;
 use crate::entity::Entity;
@@ -294,7 +295,47 @@ fn judge(text: &[u8], chain: &Chain, said: &mut Said, found: &mut Found<'_>) -> 
             break;
         }
     }
+    let digits = &chain.digits[..chain.count];
+    let single = groups.len() == 1 && !chain.plus && (10..=15).contains(&digits.len());
+    // Milliseconds since 1970 are none, and nobody's number of ten digits begins with a one.
+    let time = digits[0] == b'1' && matches!(digits.len(), 10 | 13);
+    if single && !time && digits[0] != b'0' && is_of_a_trade(text, &chain.range) {
+        found.add(chain.range.clone(), Entity::Phone);
+        return Some(chain.range.end);
+    }
     None
+}
+
+/// `"from":"393430209027"` in a line of those who send messages to telephones: the word right before it is one of direction, and
+/// another one near it is of the trade.
+fn is_of_a_trade(text: &[u8], number: &Range<usize>) -> bool {
+    #[rustfmt::skip]
+    const KEYS: &[&[u8]] = &[
+        b"from", b"to", b"sender", b"recipient", b"destination", b"source", b"number", b"destination_addr", b"source_addr", b"dest_addr", b"dest", b"subscriber",
+        b"called", b"calling", b"mo", b"mt",
+    ];
+    #[rustfmt::skip]
+    static TRADE: Within = Within::new(&[
+        b"whatsapp", b"smpp", b"smsc", b"sms", b"vonage", b"twilio", b"nexmo", b"msisdn", b"submit_sm", b"deliver_sm", b"short_message", b"messagebird", b"infobip",
+        b"shortcode", b"mobilephone",
+    ]);
+    let left = &text[number.start.saturating_sub(160)..number.start];
+    let left = &left[memchr::memrchr(b'\n', left).map_or(0, |at| at + 1)..];
+    let name = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let Some(last) = left.iter().rposition(name) else { return false };
+    let first = left[..last].iter().rposition(|byte| !name(byte)).map_or(0, |at| at + 1);
+    let key = &left[first..=last];
+    if left.len() - last > 6 || !KEYS.iter().any(|it| key.eq_ignore_ascii_case(it)) {
+        return false;
+    }
+    let right = &text[number.end..text.len().min(number.end + 96)];
+    let right = &right[..memchr::memchr(b'\n', right).unwrap_or(right.len())];
+    let mut small = [0u8; 256];
+    let (one, two) = small.split_at_mut(left.len());
+    one.copy_from_slice(left);
+    two[..right.len()].copy_from_slice(right);
+    small.make_ascii_lowercase();
+    TRADE.any(&small[..left.len() + right.len()])
 }
 
 /// `1234567 ns`, `12345678 entries`, `mobile/12345678`: no telephone number, whatever the words before it.
@@ -437,6 +478,11 @@ fn entity_of(
         ([4 | 5, 2..=4, 3..=8], BLANK | DASH) | ([4, 2 | 3, 3 | 4, 3 | 4], BLANK | DASH) => {
             digits.starts_with(b"00") && digits[2] != b'0' && (11..=15).contains(&digits.len())
         }
+        ([4 | 5, 9..=11], BLANK) => {
+            digits.starts_with(b"00") && digits[2] != b'0' && (13..=15).contains(&digits.len())
+        }
+        // `(11) 92381-1644`
+        ([2, 5, 4], _) => between[0] == PAREN && between[2] == DASH && digits[2] == b'9',
         ([3, 4, 4], BLANK) => matches!(&digits[..3], b"020" | b"023" | b"024" | b"028" | b"029"),
         ([5, 6], BLANK) => digits.starts_with(b"07"),
         ([4, 7 | 8], SLASH) => matches!(&digits[..3], b"015" | b"016" | b"017"),

@@ -124,6 +124,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         b"self",
         b"permission",
         b"denied",
+        b"known",
     ];
     let value = value.trim_ascii();
     // `<password>`, `[PROTECTED]`, and so escaped.

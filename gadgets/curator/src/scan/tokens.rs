@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Found;
-use super::secret::is_placeholder;
+use super::secret::{is_placeholder, is_random};
 use super::text;
 use super::words::Token;
 use crate::entity::Entity;
@@ -72,11 +72,30 @@ pub(super) fn at(text: &[u8], word: Range<usize>, token: Token, found: &mut Foun
             }
         }
         Token::Crypt => crypt(text, word.start, found),
+        Token::Code => code(text, word, found),
     }
 }
 
 fn run(text: &[u8], from: usize, is: impl Fn(u8) -> bool) -> usize {
     text[from..].iter().take(4096).take_while(|byte| is(**byte)).count()
+}
+
+/// `?code=x&state=y`: what a browser brings back from where somebody signed in.
+fn code(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    if !matches!(text::before(text, word.start), Some(b'?' | b'&')) {
+        return;
+    }
+    let part = |byte: u8| is_token(byte) || matches!(byte, b'.' | b'/' | b'%' | b'~');
+    let length = run(&text[..text.len().min(word.end + 512)], word.end, part);
+    let value = word.end..word.end + length;
+    let left = &text[word.start.saturating_sub(96)..word.start];
+    let after = text[value.end..].starts_with(b"&state=");
+    if length >= 10
+        && is_random(&text[value.clone()])
+        && (after || memchr::memmem::find(left, b"state=").is_some())
+    {
+        found.add(value, Entity::Secret);
+    }
 }
 
 /// The hash of a password as crypt(5) has it, `$6$salt$hash`: its method begins at `method`, or a digit after.
@@ -141,16 +160,28 @@ fn pem(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
 pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     let rest = &text[word.end..text.len().min(word.end + 160)];
     let rest = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-    let Some(dash) = memchr::memmem::find(rest, b" -") else { return };
-    let first = text[word.start].to_ascii_lowercase();
+    let name = &text[word.clone()];
+    if name.eq_ignore_ascii_case(b"chpasswd") {
+        return chpasswd(text, word, found);
+    }
+    let first = name[0].to_ascii_lowercase();
     let user = first == b'c';
     let option: &[u8] = match first {
         b'c' => b" -u",
         b'r' => b" -a",
+        b'l' => b" -w",
+        b'n' => b" /user:",
+        b'b' => b" -P",
+        b's' if name[1] | 0x20 == b'q' => b" -P",
+        b's' if name[1] | 0x20 == b'c' => b" /rp",
         _ => b" -p",
     };
-    let Some(at) = memchr::memmem::find(&rest[dash..], option) else { return };
-    let mut from = dash + at + 3;
+    let Some(at) = memchr::memmem::find(rest, option) else { return };
+    let mut from = at + option.len();
+    // `net use ... /user:jane x`
+    if first == b'n' {
+        from += rest[from..].iter().take_while(|byte| **byte != b' ').count();
+    }
     // After a blank, `mysql` and `mariadb` have a database, and ask for the password.
     let attached = first == b'm' && text[word.start + 1] | 0x20 != b'o';
     while !attached && matches!(rest.get(from), Some(b' ' | b'=')) {
@@ -172,6 +203,29 @@ pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     if value.len() >= 3 && !number && bytes[0] != b'-' && bytes[0] != b'/' && !is_placeholder(bytes)
     {
         found.add(word.end + value.start..word.end + value.end, Entity::Password);
+    }
+}
+
+/// `input 'jane:x'` after it, or `echo "jane:x" |` before it.
+fn chpasswd(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
+    let quoted = |window: Range<usize>| {
+        let part = &text[window.clone()];
+        let part = &part[..memchr::memchr(b'\n', part).unwrap_or(part.len())];
+        let open = part.iter().position(|byte| matches!(byte, b'\'' | b'"'))?;
+        let length = memchr::memchr(part[open], &part[open + 1..])?;
+        let colon = memchr::memchr(b':', &part[open + 1..][..length])?;
+        let start = window.start + open + 1;
+        Some(start + colon + 1..start + length)
+    };
+    let left = word.start.saturating_sub(96);
+    let echo = memchr::memmem::rfind(&text[left..word.start], b"echo ");
+    let piped = echo.and_then(|echo| quoted(left + echo..word.start));
+    let Some(value) = piped.or_else(|| quoted(word.end..text.len().min(word.end + 128))) else {
+        return;
+    };
+    let bytes = &text[value.clone()];
+    if bytes.len() >= 3 && !bytes.contains(&b' ') && !is_placeholder(bytes) {
+        found.add(value, Entity::Password);
     }
 }
 

@@ -89,6 +89,8 @@ pub(super) enum Token {
     Path,
     /// The hash of a password.
     Crypt,
+    /// What a browser is sent back with, `?code=x&state=y`.
+    Code,
 }
 
 const fn prefix(least: u8) -> Sense {
@@ -163,7 +165,9 @@ const WORDS: &[(Sense, &[&str])] = &[
         "codicefiscale", "steuer-id", "steuerid", "steuer_id", "steuernummer", "steueridentifikationsnummer", "personalausweis",
         "ausweisnummer", "carte d'identité", "numero de identidad", "dni", "nie", "nif", "curp", "rfc_fiscal", "personnummer", "cpr",
         "hetu", "henkilötunnus", "bsn", "pesel", "cpf", "cnpj", "aadhaar", "aadhar", "pan card", "nhs", "medicare", "ahv", "avs", "nir",
-        "insee", "rodne cislo", "egn", "cnp", "oib", "id card", "id_card", "idcard", "identity card", "identity_number", "identity number",
+        "insee", "rodne cislo", "egn", "cnp", "oib", "rodné číslo", "rodne_cislo", "rodnecislo",
+        "snils", "tc_kimlik_no", "tckimlikno", "tc kimlik no", "tc kimlik", "tckn", "amka", "licensenumber", "license_number", "license number", "licencenumber",
+        "licence_number", "burgerservicenummer", "nr_dowodu", "my_number", "cccd", "nik", "driverslicense", "id card", "id_card", "idcard", "identity card", "identity_number", "identity number",
     ]),
     (Sense::Key(Key::BirthDate), &[
         "dob", "d.o.b", "birth", "birthdate", "birth_date", "birth date", "birth-date", "birthday", "bday", "date of birth",
@@ -198,7 +202,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "visitor", "donor", "signatory", "spouse", "account holder", "approver", "reviewer", "technician", "kunde", "kundin", "kunden",
         "patientin", "empfänger", "absender", "kontoinhaber", "benutzer", "nutzer", "ansprechpartner", "cliente", "usuario", "usuário", "utilisateur",
         "paciente", "titular", "beneficiario", "destinatario", "destinataire", "expéditeur", "bénéficiaire", "titulaire", "mitarbeiter", "mitarbeiterin", "empleado", "paziente",
-        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name", "creditor", "shipto", "neighbour", "neighbor", "guardian", "voter", "mother", "father", "pagador", "pagadora", "ordenante", "beneficiaria", "assicurato", "assicurata", "contraente", "versicherter", "versicherte", "versicherungsnehmer", "kontakt", "gość", "klient", "klientka", "pacjent", "pacjentka", "zákazník", "müşteri", "hasta", "asiakas", "kunde", "pelanggan", "khách hàng", "employee name", "fn",
+        "klant", "person", "attn", "c/o", "z.hd.", "manager", "flyer", "traveller", "traveler", "kin", "next of kin", "parent", "requester", "requestor", "submitter", "teacher", "resident", "consignee", "policyholder", "accountholder", "utente", "intestatario", "client name", "creditor", "shipto", "neighbour", "neighbor", "guardian", "voter", "mother", "father", "pagador", "pagadora", "ordenante", "beneficiaria", "assicurato", "assicurata", "contraente", "versicherter", "versicherte", "versicherungsnehmer", "kontakt", "gość", "klient", "klientka", "pacjent", "pacjentka", "zákazník", "müşteri", "hasta", "asiakas", "kunde", "pelanggan", "khách hàng", "employee name", "fn", "citizen", "odbiorca", "nadawca", "profile loaded", "record match", "mailbox", "emftx", "name on card",
     ]),
     (Sense::Person(Phrase::Doer), &[
         "started by", "approved by", "signed by", "signed for by", "returned to", "talked with", "background check on", "report for", "result for", "ask for", "request by", "edited by", "contact of", "contact for", "note by", "won with", "printed for", "card of", "text from", "referral from", "home of", "mailed to", "requested by", "created by", "opened by", "closed by", "submitted by", "sent by",
@@ -245,7 +249,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
         "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
     ]),
-    (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql"]),
+    (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql", "ldapmodify", "ldapadd", "ldapwhoami", "ldappasswd", "ldapdelete", "bcp", "schtasks", "net use", "chpasswd", "az login"]),
     (Sense::Segment, &["pid", "nk1", "gt1", "in1", "nm1", "n3", "dmg", "ref", "per", "nad", "dtm", "doc", "pn ", "da ", "adr"]),
     (Sense::Rows, &["values"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
@@ -254,6 +258,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "hooks.slack.com/services/", "hooks.slack.com/workflows/", "discord.com/api/webhooks/", "discordapp.com/api/webhooks/", "webhook.office.com/webhookb2/",
         "api.telegram.org/bot", "hooks.zapier.com/hooks/catch/", "chat.googleapis.com/v1/spaces/",
     ]),
+    (Sense::Token(Token::Code), &["code="]),
     (Sense::Token(Token::Crypt), &["y$", "b$", "a$", "y$j9t$", "argon2id$", "argon2i$", "argon2d$", "scrypt$", "pbkdf2-sha", "pbkdf2_sha256$"]),
     (Sense::Token(Token::Capitals { count: 16 }), &["akia", "asia", "abia", "acca", "aroa", "aida", "agpa", "anpa"]),
     (prefix(10), &[
