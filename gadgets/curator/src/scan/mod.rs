@@ -10,6 +10,7 @@ mod foreign;
 mod given;
 mod index;
 mod keys;
+mod kin;
 mod learned;
 mod mail;
 mod marks;
@@ -173,6 +174,9 @@ impl Scanner {
         let high = self.plain(text, &mut found);
         let doubts = found.doubts;
         clothes::scan(self, text, high, spans);
+        if spans.len() > from {
+            kin::scan(text, from, &mut Found::new(text, spans, self.entities));
+        }
         if !doubts.is_empty() {
             doubts.settle(text, from, &mut Found::new(text, spans, self.entities));
         }

@@ -45,6 +45,12 @@ pub(super) fn after(text: &[u8], word: Range<usize>, phrase: Phrase, found: &mut
         Phrase::Role if gap.sign || gap.quote.is_some() => Sure::IfKnownOrTwo,
         _ => Sure::IfTwo,
     };
+    // `employee LEE, ANN`.
+    if matches!(phrase, Phrase::Role | Phrase::Doer)
+        && let Some(end) = last_first(text, gap.at)
+    {
+        return found.add(gap.at..end, Entity::Name);
+    }
     // `Dear Mr. X`: the second word is looked at by itself.
     put(text, gap.at, sure, found);
 }
@@ -79,7 +85,17 @@ fn put(text: &[u8], at: usize, sure: Sure, found: &mut Found<'_>) {
     if at < found.names {
         return;
     }
-    let Some(end) = name(text, at).and_then(|end| trimmed(text, at, end)) else { return };
+    let told = matches!(sure, Sure::IfTwo | Sure::IfKnownOrTwo | Sure::Always);
+    // `Ms. Lee: "hello"`.
+    let alone = || {
+        let end = at + letters(&text[at..]);
+        let said = sure == Sure::Always && text[end..].starts_with(b": ");
+        said.then_some(end)
+    };
+    let Some(end) = name(text, at).or_else(alone).and_then(|end| trimmed(text, at, end, told))
+    else {
+        return;
+    };
     let two = text[at..end].iter().any(|byte| matches!(byte, b' ' | b'+' | b',' | b'^'))
         || text[at..end].windows(3).any(|it| it == b"%20");
     let sure = match sure {
@@ -103,7 +119,7 @@ pub(super) fn introduced(text: &[u8], at: usize, found: &mut Found<'_>) {
 }
 
 /// The end of a name without the names of things after it: `Sabine Fischer IBAN`. None if a thing is all that it is the name of.
-fn trimmed(text: &[u8], at: usize, end: usize) -> Option<usize> {
+fn trimmed(text: &[u8], at: usize, end: usize, told: bool) -> Option<usize> {
     let words = text[at..end].split(|byte| *byte == b' ');
     let person = words.take_while(|word| !is_technical(word)).map(|word| word.len() + 1);
     let person: usize = person.sum();
@@ -111,10 +127,10 @@ fn trimmed(text: &[u8], at: usize, end: usize) -> Option<usize> {
     if last == end {
         return Some(end);
     }
-    (text[at..last].contains(&b' ') && is_given(text, at)).then_some(last)
+    (last > at && text[at..last].contains(&b' ') && (told || is_given(text, at))).then_some(last)
 }
 
-fn starts_a_name(text: &[u8], at: usize) -> bool {
+pub(super) fn starts_a_name(text: &[u8], at: usize) -> bool {
     text.get(at).is_some_and(|byte| byte.is_ascii_uppercase() || *byte >= 0xc3)
         || text.get(at..).is_some_and(|rest| escape(rest) == 3 && !rest.starts_with(b"%E2"))
 }
@@ -159,8 +175,12 @@ pub(super) fn given(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     if word.start < found.names || holder {
         return;
     }
+    if is_named_after(text, &word) {
+        found.names = name(text, word.start).unwrap_or(word.end);
+        return;
+    }
     let Some(end) = name(text, word.start) else { return };
-    let Some(end) = trimmed(text, word.start, end) else {
+    let Some(end) = trimmed(text, word.start, end, false) else {
         found.names = end;
         return;
     };
@@ -169,6 +189,23 @@ pub(super) fn given(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     if two {
         found.add(word.start..end, Entity::Name);
     }
+}
+
+/// `meeting room Marie Curie`: the name of a thing that is called after somebody.
+fn is_named_after(text: &[u8], word: &Range<usize>) -> bool {
+    #[rustfmt::skip]
+    const THINGS: &[&[u8]] = &[
+        b"room", b"train", b"ice", b"ship", b"vessel", b"ferry", b"hurricane", b"storm", b"warehouse", b"building", b"auditorium", b"stadium", b"airport", b"station", b"bridge", b"tunnel",
+        b"hall", b"campus", b"school", b"library", b"museum", b"algorithm", b"theorem", b"codename", b"release", b"raum", b"saal", b"halle", b"zug", b"salle", b"sala", b"tram",
+    ];
+    let mut thing = false;
+    if text[..word.start].ends_with(b" ") {
+        text::words_before(text, word.start, |it| {
+            thing = THINGS.contains(&it);
+            false
+        });
+    }
+    thing
 }
 
 /// `Ann Lee <`, `"Ann Lee" <sip:`: who a mail address is of, whose sign `<` is at `at`.
@@ -228,7 +265,7 @@ pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut F
         let value = found.value(&gap);
         let bytes = &text[value.start..value.end.min(value.start + 64)];
         let letters = bytes.iter().all(|byte| {
-            byte.is_ascii_lowercase() || matches!(byte, b' ' | b'-' | b'\'') || *byte >= 0x80
+            byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-' | b'\'') || *byte >= 0x80
         });
         let words = bytes.split(|byte| *byte == b' ').count();
         if gap.quote.is_some()
@@ -329,7 +366,7 @@ fn owner(text: &[u8], at: usize) -> Owner {
 }
 
 /// Words with capitals, initials and particles allowed; where they end.
-fn name(text: &[u8], at: usize) -> Option<usize> {
+pub(super) fn name(text: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     let mut words = 0;
     let mut step = at;
@@ -358,7 +395,7 @@ fn name(text: &[u8], at: usize) -> Option<usize> {
             next == b':' && text.get(stop + 1).is_some_and(|byte| *byte != b' ' && *byte != b'\n');
         if !shape_ok
             || next.is_ascii_digit()
-            || words > 0 && key
+            || words > 1 && key
             || matches!(next, b'_' | b'/' | b'(' | b'=' | b'$' | b':' if words == 0 || next != b':')
         {
             break;
@@ -383,7 +420,7 @@ fn name(text: &[u8], at: usize) -> Option<usize> {
     (end > at).then_some(end)
 }
 
-fn is_given(text: &[u8], at: usize) -> bool {
+pub(super) fn is_given(text: &[u8], at: usize) -> bool {
     let rest = text[at..].iter().take(16);
     let length = rest.take_while(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80).count();
     if !(2..=14).contains(&length) {
@@ -400,7 +437,7 @@ fn is_given(text: &[u8], at: usize) -> bool {
 }
 
 /// Words with capitals that are the names of things.
-fn is_technical(words: &[u8]) -> bool {
+pub(super) fn is_technical(words: &[u8]) -> bool {
     #[rustfmt::skip]
     const THINGS: &[&[u8]] = &[
         b"API", b"Access", b"Account", b"Active", b"Address", b"Admin", b"Administrator", b"Agent", b"Airport", b"All", b"Amazon",

@@ -74,28 +74,30 @@ pub(super) fn told(text: &[u8], gap: &Gap, found: &mut Found<'_>) {
         // Without quotes: as long as the words have capitals or digits.
         let mut end = 0;
         for part in value[..trimmed].split(|byte| *byte == b' ') {
-            let good = part.first().is_some_and(|byte| {
-                byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte >= 0x80
-            }) || matches!(
-                part,
-                b"de"
-                    | b"la"
-                    | b"rue"
-                    | b"calle"
-                    | b"rua"
-                    | b"via"
-                    | b"der"
-                    | b"am"
-                    | b"street"
-                    | b"road"
-                    | b"avenue"
-                    | b"st"
-                    | b"ave"
-                    | b"apt"
-                    | b"du"
-                    | b"da"
-                    | b"do"
-            );
+            let good = part == b"-"
+                || part.first().is_some_and(|byte| {
+                    byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte >= 0x80
+                })
+                || matches!(
+                    part,
+                    b"de"
+                        | b"la"
+                        | b"rue"
+                        | b"calle"
+                        | b"rua"
+                        | b"via"
+                        | b"der"
+                        | b"am"
+                        | b"street"
+                        | b"road"
+                        | b"avenue"
+                        | b"st"
+                        | b"ave"
+                        | b"apt"
+                        | b"du"
+                        | b"da"
+                        | b"do"
+                );
             if !good {
                 break;
             }
@@ -337,6 +339,8 @@ fn rest(text: &[u8], from: usize) -> usize {
         let bytes = &text[end..text.len().min(from + REST)];
         let separator = if bytes.starts_with(b", ") {
             2
+        } else if bytes.starts_with(b" - ") {
+            3
         } else if bytes.starts_with(b" ") && bytes.get(1).is_some_and(|byte| byte.is_ascii_digit())
         {
             1

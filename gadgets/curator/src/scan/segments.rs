@@ -63,6 +63,8 @@ const SEGMENTS: &[Segment] = &[
     segment(b"PN ", b'[', &[(1, Name)]),
     segment(b"DA ", b'[', &[(1, BirthDate)]),
     segment(b"ADR", b';', &[(3, Address)]),
+    // A passenger's passport, as airlines send it.
+    segment(b"SSR DOCS", b' ', &[]),
 ];
 
 /// Looks at the fields after the name of a segment.
@@ -72,6 +74,9 @@ pub(super) fn at(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     let these =
         SEGMENTS.iter().filter(|it| it.separator == *separator && it.name == &text[word.clone()]);
     for segment in these {
+        if segment.separator == b' ' {
+            return passport(text, word.end, found);
+        }
         read(text, &word, segment, found);
     }
 }
@@ -114,6 +119,28 @@ fn read(text: &[u8], word: &Range<usize>, segment: &Segment, found: &mut Found<'
             if sound(value, *entity) {
                 found.add(at + skipped..at + skipped + value.len(), *entity);
             }
+        }
+        at += field.len() + 1;
+    }
+}
+
+/// `YY HK1/P/US/K7712094/US/17APR62/F/30JUN30/GRANTHAM/OLWEN`: the number, the day of birth and the name.
+fn passport(text: &[u8], from: usize, found: &mut Found<'_>) {
+    let rest = &text[from..text.len().min(from + 160)];
+    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\\' | b'"' | b'\'' | b'<');
+    let rest = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+    let mut at = from;
+    for (nth, field) in rest.split(|byte| *byte == b'/').take(10).enumerate() {
+        let value = field.trim_ascii_end();
+        let capital = value.first().is_some_and(|byte| byte.is_ascii_uppercase() || *byte >= 0x80);
+        match nth {
+            1 if value != b"P" => return,
+            3 if sound(value, NationalId) => found.add(at..at + value.len(), NationalId),
+            5 if value.len() == 7 && value[..2].iter().all(u8::is_ascii_digit) => {
+                found.add(at..at + value.len(), BirthDate);
+            }
+            8 | 9 if capital && sound(value, Name) => found.add(at..at + value.len(), Name),
+            _ => {}
         }
         at += field.len() + 1;
     }

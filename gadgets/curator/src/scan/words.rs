@@ -108,7 +108,7 @@ impl Sense {
             | Self::Street
             | Self::Rue
             | Self::Figure => !next.is_ascii_alphabetic(),
-            Self::Segment => matches!(next, b'|' | b'*' | b'+' | b'[' | b';'),
+            Self::Segment => matches!(next, b'|' | b'*' | b'+' | b'[' | b';' | b' '),
             Self::Rows => matches!(next, b' ' | b'('),
             Self::Key(_) | Self::Owner(_) | Self::Token(_) | Self::Program => true,
         }
@@ -166,7 +166,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "ausweisnummer", "carte d'identité", "numero de identidad", "dni", "nie", "nif", "curp", "rfc_fiscal", "personnummer", "cpr",
         "hetu", "henkilötunnus", "bsn", "pesel", "cpf", "cnpj", "aadhaar", "aadhar", "pan card", "nhs", "medicare", "ahv", "avs", "nir",
         "insee", "rodne cislo", "egn", "cnp", "oib", "rodné číslo", "rodne_cislo", "rodnecislo",
-        "snils", "tc_kimlik_no", "tckimlikno", "tc kimlik no", "tc kimlik", "tckn", "amka", "licensenumber", "license_number", "license number", "licencenumber",
+        "snils", "tc_kimlik_no", "tckimlikno", "tc kimlik no", "tc kimlik", "tckn", "amka", "licensenumber", "license_number", "licencenumber",
         "licence_number", "burgerservicenummer", "nr_dowodu", "my_number", "cccd", "nik", "driverslicense", "id card", "id_card", "idcard", "identity card", "identity_number", "identity number",
     ]),
     (Sense::Key(Key::BirthDate), &[
@@ -249,8 +249,8 @@ const WORDS: &[(Sense, &[&str])] = &[
         "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
         "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
     ]),
-    (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql", "ldapmodify", "ldapadd", "ldapwhoami", "ldappasswd", "ldapdelete", "bcp", "schtasks", "net use", "chpasswd", "az login"]),
-    (Sense::Segment, &["pid", "nk1", "gt1", "in1", "nm1", "n3", "dmg", "ref", "per", "nad", "dtm", "doc", "pn ", "da ", "adr"]),
+    (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql", "ldapmodify", "ldapadd", "ldapwhoami", "ldappasswd", "ldapdelete", "bcp", "schtasks", "net use", "net user", "chpasswd", "az login"]),
+    (Sense::Segment, &["pid", "nk1", "gt1", "in1", "nm1", "n3", "dmg", "ref", "per", "nad", "dtm", "doc", "pn ", "da ", "adr", "ssr docs"]),
     (Sense::Rows, &["values"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
     (Sense::Token(Token::Pem), &["begin"]),
