@@ -338,6 +338,13 @@ fn password(text: &[u8], word: &Range<usize>, end: usize, gap: &Gap, found: &mut
         _ if said && bytes.len() >= 8 && humps(bytes) > 1 => true,
         _ if is_common(bytes) => true,
         _ if is_always(&text[word.clone()]) => bytes.len() >= 4,
+        // `SetEnv DB_PASS x`
+        _ if text[word.start.saturating_sub(16)..word.start]
+            .windows(7)
+            .any(|it| it == b"SetEnv ") =>
+        {
+            bytes.len() >= 4
+        }
         // `password hunter2`, but not `password policy updated` or `password v1.2`.
         _ => bytes.len() >= 6 && mixed(bytes) >= 2 && !is_word_like(bytes) && !is_version(bytes),
     };

@@ -317,7 +317,7 @@ fn is_of_a_trade(text: &[u8], number: &Range<usize>) -> bool {
     #[rustfmt::skip]
     static TRADE: Within = Within::new(&[
         b"whatsapp", b"smpp", b"smsc", b"sms", b"vonage", b"twilio", b"nexmo", b"msisdn", b"submit_sm", b"deliver_sm", b"short_message", b"messagebird", b"infobip",
-        b"shortcode", b"mobilephone",
+        b"shortcode", b"mobilephone", b"imsi",
     ]);
     let left = &text[number.start.saturating_sub(160)..number.start];
     let left = &left[memchr::memrchr(b'\n', left).map_or(0, |at| at + 1)..];
@@ -423,7 +423,9 @@ fn entity_of(
         return (said == Ssn && groups == [3, 2, 4]).then_some(Entity::Ssn);
     }
     match said {
-        Unknown if !chain.plus => return strong(groups, digits, seps),
+        Unknown if !chain.plus && !digits.starts_with(b"00") => {
+            return strong(groups, digits, seps);
+        }
         Other if far == 0 || !chain.plus => {
             return strong(groups, digits, seps).filter(|_| far > 0);
         }

@@ -50,7 +50,12 @@ pub(super) fn at(text: &[u8], word: Range<usize>, token: Token, found: &mut Foun
                 && found.token.digit < word.end + value.len()
                 && value.iter().any(u8::is_ascii_alphabetic)
             {
-                found.add(word.start..word.end + value.len(), Entity::ApiKey);
+                let end = word.end + value.len();
+                // `ATATT3...=5271ECOA`: with a sum of it.
+                let sum = text.get(end) == Some(&b'=')
+                    && text[word.start..end].starts_with(b"AT")
+                    && run(text, end + 1, |byte| byte.is_ascii_hexdigit()) == 8;
+                found.add(word.start..if sum { end + 9 } else { end }, Entity::ApiKey);
             }
         }
         Token::Capitals { count } => {
@@ -164,6 +169,9 @@ pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     if name.eq_ignore_ascii_case(b"chpasswd") {
         return chpasswd(text, word, found);
     }
+    if name.eq_ignore_ascii_case(b"net user") {
+        return net_user(text, word.end, rest, found);
+    }
     let first = name[0].to_ascii_lowercase();
     let user = first == b'c';
     let option: &[u8] = match first {
@@ -203,6 +211,22 @@ pub(super) fn program(text: &[u8], word: Range<usize>, found: &mut Found<'_>) {
     if value.len() >= 3 && !number && bytes[0] != b'-' && bytes[0] != b'/' && !is_placeholder(bytes)
     {
         found.add(word.end + value.start..word.end + value.end, Entity::Password);
+    }
+}
+
+/// `net user jane x /add`, where `rest` is what comes after the program.
+fn net_user(text: &[u8], at: usize, rest: &[u8], found: &mut Found<'_>) {
+    let mut parts = rest.split(|byte| *byte == b' ').skip(1);
+    let (Some(name), Some(value), Some(next)) = (parts.next(), parts.next(), parts.next()) else {
+        return;
+    };
+    let start = at + name.len() + 2;
+    let option = |part: &[u8]| part.first() == Some(&b'/');
+    if !name.is_empty() && value.len() >= 3 && !option(name) && !option(value) && option(next) {
+        let value = start..start + value.len();
+        if !is_placeholder(&text[value.clone()]) {
+            found.add(value, Entity::Password);
+        }
     }
 }
 
