@@ -278,7 +278,14 @@ pub(super) fn value(text: &[u8], word: Range<usize>, person: bool, found: &mut F
         return;
     }
     let sure = match of {
-        _ if person && gap.sign => Sure::Always,
+        _ if person && (gap.sign || gap.quote.is_some()) => Sure::Always,
+        // `surname Lee`: said of nothing else.
+        _ if [&b"surname"[..], b"given names"]
+            .iter()
+            .any(|it| text[word.clone()].eq_ignore_ascii_case(it)) =>
+        {
+            Sure::Always
+        }
         Owner::Thing => Sure::IfKnown,
         Owner::Nobody if !person => Sure::IfGiven,
         _ => Sure::IfKnownOrTwo,
@@ -297,14 +304,16 @@ fn last_first(text: &[u8], at: usize) -> Option<usize> {
         |byte: &&u8| byte.is_ascii_alphabetic() || **byte >= 0x80 || matches!(byte, b'\'' | b'-');
     let word = |at: usize| text[at..].iter().take(24).take_while(letter).count();
     let first = at + word(at) + 2;
-    if first < at + 4
-        || text.get(first - 2..first) != Some(b", ")
-        || !starts_a_name(text, first)
-        || !is_given(text, first)
-    {
+    if first < at + 4 || text.get(first - 2..first) != Some(b", ") || !starts_a_name(text, first) {
         return None;
     }
     let end = first + word(first);
+    let rest = &text[end..];
+    let birth = [&b" DOB "[..], b" SSN ", b" (DOB "].iter().any(|it| rest.starts_with(it))
+        || rest.strip_prefix(b" born ").and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit);
+    if !birth && !is_given(text, first) {
+        return None;
+    }
     let initial = text
         .get(end..end + 3)
         .is_some_and(|it| it[0] == b' ' && it[1].is_ascii_uppercase() && it[2] == b'.');

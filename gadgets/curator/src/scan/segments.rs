@@ -58,6 +58,7 @@ const SEGMENTS: &[Segment] = &[
     // A passenger.
     of(b"NAD", b'+', 1, &[b"FL"], &[(4, Name)]),
     of(b"NAD", b'+', 1, &[b"BY", b"DP", b"UD", b"CN", b"UC"], &[(4, Name), (5, Address)]),
+    segment(b"CTA", b'+', &[(2, Name)]),
     segment(b"DTM", b'+', &[(1, BirthDate)]),
     of(b"DOC", b'+', 1, &[b"P"], &[(2, NationalId)]),
     segment(b"PN ", b'[', &[(1, Name)]),

@@ -250,7 +250,7 @@ const WORDS: &[(Sense, &[&str])] = &[
         "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
     ]),
     (Sense::Program, &["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "htpasswd", "redis-cli", "docker login", "mongo", "mongodump", "smbclient", "ldapsearch", "sqlcmd", "useradd", "unzip", "zip", "openssl", "psql", "ldapmodify", "ldapadd", "ldapwhoami", "ldappasswd", "ldapdelete", "bcp", "schtasks", "net use", "net user", "chpasswd", "az login"]),
-    (Sense::Segment, &["pid", "nk1", "gt1", "in1", "nm1", "n3", "dmg", "ref", "per", "nad", "dtm", "doc", "pn ", "da ", "adr", "ssr docs"]),
+    (Sense::Segment, &["pid", "nk1", "gt1", "in1", "nm1", "n3", "dmg", "ref", "per", "nad", "cta", "dtm", "doc", "pn ", "da ", "adr", "ssr docs"]),
     (Sense::Rows, &["values"]),
     (Sense::Token(Token::Jwt), &["eyj"]),
     (Sense::Token(Token::Pem), &["begin"]),
