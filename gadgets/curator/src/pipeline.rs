@@ -11,7 +11,7 @@ use gadget_template::shape_of;
 use crate::armor::Armor;
 use crate::entity::Entity;
 use crate::label::{Labeller, Triage, TriageSettings, Wanted};
-use crate::learn::{Learner, LearnerSettings, RuleBook, Sight};
+use crate::learn::{Learner, LearnerSettings, RuleBook, Sight, Tried};
 use crate::redact::{Replaced, Style};
 use crate::report::{Found, LeakReport};
 use crate::scan::{Scanner, settle};
@@ -175,14 +175,20 @@ impl Pipeline {
         self.all.clone_from(&self.found);
         let service = Arc::clone(&self.source.1.service);
         let tried = self.learner.scan(text, &service, &mut self.all);
-        let suspicion = if tried { u8::MAX } else { self.suspicion.of(text) };
-        let asked = self.triage.line(shape_of(text), suspicion);
+        // What is known to stand where it does makes a line neither new nor suspicious.
+        let suspicion = match tried {
+            Tried::Trial => u8::MAX,
+            Tried::Known => 0,
+            Tried::Nothing => self.suspicion.of(text),
+        };
+        let shape = if self.all.is_empty() { shape_of(text) } else { self.shape_without(text) };
+        let asked = self.triage.line(shape, suspicion);
         self.counts.over_budget += u64::from(asked == Wanted::OverBudget);
         let asked = asked == Wanted::Yes;
         if asked {
             self.ask(text);
         }
-        if asked || tried {
+        if asked || tried != Tried::Nothing {
             self.learner.saw(&Sight {
                 line: text,
                 service: &service,
@@ -212,6 +218,21 @@ impl Pipeline {
         self.counts.redacted += 1;
         self.tell(meta);
         true
+    }
+
+    /// The shape of a line without the values that were found.
+    fn shape_without(&mut self, text: &[u8]) -> u64 {
+        self.masked.clear();
+        let mut done = 0;
+        for span in &self.all {
+            let range = span.range();
+            // They may overlap.
+            self.masked.extend_from_slice(text.get(done..range.start).unwrap_or_default());
+            self.masked.push(b'0');
+            done = done.max(range.end);
+        }
+        self.masked.extend_from_slice(text.get(done..).unwrap_or_default());
+        shape_of(&self.masked)
     }
 
     /// Asks the slow path. What it is sure of is hidden.

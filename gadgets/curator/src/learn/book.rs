@@ -55,19 +55,25 @@ pub enum BookError {
         source: io::Error,
     },
     /// The file is none that was written here.
-    #[error("{path} holds no rules of version {VERSION}")]
+    #[error("{path} holds no rules")]
     Form {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: serde_json::Error,
+        source: NotABook,
     },
-    /// The file holds more than is ever kept, or is of another version.
-    #[error("{path} holds more than {MOST_RULES} rules, or is not of version {VERSION}")]
-    Bounds {
-        /// The file.
-        path: PathBuf,
-    },
+}
+
+/// Why something is no file of rules.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotABook {
+    /// It is no such JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It is more than is ever kept, or of another version.
+    #[error("more than {MOST_RULES} rules, or not of version {VERSION}")]
+    Bounds,
 }
 
 impl RuleBook {
@@ -86,13 +92,20 @@ impl RuleBook {
         };
         let mut text = Vec::new();
         file.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(read)?;
+        Self::from_json(&text).map_err(|source| BookError::Form { path: path.to_owned(), source })
+    }
+
+    /// What the text of a file holds, see [`load`](Self::load).
+    ///
+    /// # Errors
+    /// [`NotABook`] if it is something else.
+    pub fn from_json(text: &[u8]) -> Result<Self, NotABook> {
         if text.len() as u64 > MOST_BYTES {
-            return Err(BookError::Bounds { path: path.to_owned() });
+            return Err(NotABook::Bounds);
         }
-        let kept: Kept = serde_json::from_slice(&text)
-            .map_err(|source| BookError::Form { path: path.to_owned(), source })?;
+        let kept: Kept = serde_json::from_slice(text)?;
         if kept.version != VERSION || kept.rules.len() > MOST_RULES {
-            return Err(BookError::Bounds { path: path.to_owned() });
+            return Err(NotABook::Bounds);
         }
         let mut book = Self { next: kept.next, ..Self::default() };
         for rule in kept.rules {
@@ -115,12 +128,21 @@ impl RuleBook {
     /// [`BookError::Write`]; what was there is still there then.
     pub fn save(&self, path: &Path) -> Result<(), BookError> {
         let write = |source| BookError::Write { path: path.to_owned(), source };
+        let text =
+            self.to_json().map_err(|source| BookError::Form { path: path.to_owned(), source })?;
+        replace_file(path, &text, 0o600).map_err(write)
+    }
+
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// [`NotABook`] if a rule has a text that JSON does not: none has.
+    pub fn to_json(&self) -> Result<Vec<u8>, NotABook> {
         let rules = self.rules.values().cloned().collect();
         let kept = Kept { version: VERSION, next: self.next, rules };
-        let mut text = serde_json::to_vec_pretty(&kept)
-            .map_err(|source| BookError::Form { path: path.to_owned(), source })?;
+        let mut text = serde_json::to_vec_pretty(&kept)?;
         text.push(b'\n');
-        replace_file(path, &text, 0o600).map_err(write)
+        Ok(text)
     }
 
     /// The rules.

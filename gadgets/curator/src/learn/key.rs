@@ -3,10 +3,13 @@
 use std::ops::Range;
 
 use crate::label::{Classes, Lexicon, hash_word};
+use crate::scan::CompiledRule;
 use crate::span::Span;
 
 /// Bytes of a key.
-pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 3..=48;
+pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 2..=48;
+/// Bytes of the shortest key that is not assigned its value, as `cc: ` is.
+const PROSE_BYTES: usize = 3;
 /// Words of a key.
 const MOST_WORDS: usize = 3;
 /// A longer word is none that people chose.
@@ -48,11 +51,19 @@ pub(crate) enum Join {
     Prose,
 }
 
-/// A key that a value could be anchored to.
+/// What a rule is anchored to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Anchor {
+    /// Words before the value, in lower case.
+    pub(crate) key: String,
+    /// What ends each of the other values between them and this one, if there are.
+    pub(crate) past: Vec<String>,
+}
+
+/// An anchor of a value, as it stands in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// In lower case.
-    pub(crate) text: String,
+    pub(crate) anchor: Anchor,
     /// How it stands before the value.
     pub(crate) join: Join,
 }
@@ -90,8 +101,11 @@ pub(crate) fn before(
             break;
         }
         let bytes = &head[start..end];
-        let text = std::str::from_utf8(bytes).ok().filter(|_| KEY_BYTES.contains(&bytes.len()));
-        keys.extend(text.map(|text| Key { text: text.to_ascii_lowercase(), join }));
+        let least = if assigned { *KEY_BYTES.start() } else { PROSE_BYTES };
+        let fits = (least..=*KEY_BYTES.end()).contains(&bytes.len());
+        let text = std::str::from_utf8(bytes).ok().filter(|_| fits);
+        let anchor = |text: &str| Anchor { key: text.to_ascii_lowercase(), past: Vec::new() };
+        keys.extend(text.map(|text| Key { anchor: anchor(text), join }));
         // One space and a word before it, or the key begins here. What is assigned a value is no part of the next key.
         match head[..start] {
             [.., before, b' '] if is_word(before) && before != b'.' => until = start - 1,
@@ -105,6 +119,79 @@ pub(crate) fn before(
     keys
 }
 
+/// The nearest key that the value stands behind with other values between them, as in `imported 17,Ann Lee,ann@example.com`: numbers, words
+/// with capital letters and what was found to be values are passed over, and what stands between them is what ends them.
+pub(crate) fn behind(
+    line: &[u8],
+    value: Range<usize>,
+    values: &[Span],
+    words: &Lexicon,
+) -> Option<Key> {
+    let head = line.get(..value.start)?;
+    let mut past: Vec<String> = Vec::new();
+    // What stands between the last value that was passed and what is to the right of it: from where, and up to where.
+    let mut text = value.start..value.start;
+    let within = |start: usize, end: usize| {
+        values.iter().find(|span| span.range().start < end && start < span.range().end)
+    };
+    while text.start > 0 && value.start - text.start < CompiledRule::REACH {
+        let until = text.start;
+        let is = is_word(head[until - 1]);
+        let run = head[..until].iter().rev().take_while(|byte| is_word(**byte) == is).count();
+        let start = until - run;
+        let run = &head[start..until];
+        let held = within(start, until).map(|span| span.range().start.min(start));
+        let fixed = match is {
+            true => is_key_word(run, false, words),
+            false => run.iter().all(|byte| *byte == b' ' || byte.is_ascii_punctuation()),
+        };
+        if fixed && held.is_none() {
+            let key = String::from_utf8_lossy(run).to_ascii_lowercase();
+            if is && !past.is_empty() && run.len() >= PROSE_BYTES && is_admissible(&key) {
+                past.reverse();
+                let anchor = Anchor { key, past };
+                return is_past(&anchor.past).then_some(Key { anchor, join: Join::Prose });
+            }
+            text.start = start;
+            continue;
+        }
+        // A value; a blank between two words of it is not what ends it.
+        let ends = &head[text.clone()];
+        if !(ends == b" " && !past.is_empty() || ends.is_empty()) {
+            past.push(tail(ends)?);
+        }
+        let start = held.unwrap_or(start);
+        if past.len() > CompiledRule::MOST_PAST || past.is_empty() {
+            return None;
+        }
+        text = start..start;
+    }
+    None
+}
+
+/// The last bytes of what ends a value, as many as a rule may have.
+fn tail(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?;
+    let most = *CompiledRule::PAST.end();
+    let from = (text.len().saturating_sub(most)..).find(|at| text.is_char_boundary(*at))?;
+    Some(text[from..].to_owned())
+}
+
+/// True if the value of a rule may stand behind these texts: few and short, without digits and control characters, and the last of them
+/// ends in no word by which lines are told apart.
+pub(crate) fn is_past(texts: &[String]) -> bool {
+    let sound = |text: &String| {
+        CompiledRule::PAST.contains(&text.len())
+            && text.chars().all(|c| !c.is_ascii_digit() && !c.is_control())
+    };
+    let last = texts.last().map_or("", String::as_str);
+    let word = last.trim_end_matches(|c: char| !c.is_ascii() || !is_word(c as u8));
+    let word = word.rsplit(|c: char| c.is_ascii() && !is_word(c as u8)).next().unwrap_or_default();
+    texts.len() <= CompiledRule::MOST_PAST
+        && texts.iter().all(sound)
+        && !tells(&word.to_ascii_lowercase())
+}
+
 /// True if `word` may be part of a key: no digit, not too long, no name, and written in lower case or one that is known, since an unknown
 /// word with a capital letter may be a name.
 fn is_key_word(word: &[u8], assigned: bool, words: &Lexicon) -> bool {
@@ -113,10 +200,20 @@ fn is_key_word(word: &[u8], assigned: bool, words: &Lexicon) -> bool {
     let classes = words.classes(hash_word(text.trim_end_matches('.')));
     let capitals = word.iter().filter(|byte| byte.is_ascii_uppercase()).count();
     let plain = capitals == 0 || capitals == word.len() && word.len() <= 5 || !classes.is_empty();
-    !word.is_empty()
+    text.chars().any(char::is_alphabetic)
         && word.len() <= MOST_WORD
         && !word.iter().any(u8::is_ascii_digit)
         && (assigned || plain && !classes.meets(NAMES))
+}
+
+fn parts(word: &str) -> impl DoubleEndedIterator<Item = &str> {
+    word.split(['_', '-', '.'])
+}
+
+/// True if lines are told apart by what `word` is given; `http.status_code` and `err-msg` end in what they are.
+fn tells(word: &str) -> bool {
+    STRUCTURAL.contains(&word)
+        || parts(word).next_back().is_some_and(|last| STRUCTURAL.contains(&last))
 }
 
 /// True if a rule may be anchored to `key`: of the right length, in lower case, without digits, and not a word by which lines are
@@ -129,20 +226,9 @@ pub fn is_admissible(key: &str) -> bool {
         && words.iter().all(|word| !word.is_empty() && word.len() <= MOST_WORD)
         && key.bytes().all(|byte| byte == b' ' || is_word(byte))
         && !key.bytes().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-    // `http.status_code` and `err-msg` end in what they are.
-    let parts = |word: &str| {
-        let parts: Vec<String> = word.split(['_', '-', '.']).map(str::to_owned).collect();
-        parts
-    };
-    let tells = |word: &str| {
-        let last = parts(word).pop().unwrap_or_default();
-        STRUCTURAL.contains(&word) || STRUCTURAL.contains(&last.as_str())
-    };
     let says = |word: &str| {
-        parts(word).iter().any(|part| {
-            part.chars().count() >= 2
-                && !FILLING.contains(&part.as_str())
-                && !STRUCTURAL.contains(&part.as_str())
+        parts(word).any(|part| {
+            part.chars().count() >= 2 && !FILLING.contains(&part) && !STRUCTURAL.contains(&part)
         })
     };
     shaped && !words.last().is_some_and(|word| tells(word)) && words.iter().any(|word| says(word))
@@ -161,7 +247,7 @@ mod tests {
     fn keys(line: &str, value: &str) -> Vec<String> {
         let start = line.find(value).unwrap();
         let keys = before(line.as_bytes(), start..start + value.len(), &[], &words());
-        keys.into_iter().map(|key| key.text).collect()
+        keys.into_iter().map(|key| key.anchor.key).collect()
     }
 
     #[test]
@@ -188,6 +274,9 @@ mod tests {
             ["phone"],
             "what the key before was given"
         );
+        assert_eq!(keys("x - using token Ann", "Ann"), ["token", "using token"], "a sign");
+        assert_eq!(keys("cc: Ann", "Ann"), ["cc"]);
+        assert!(keys("mr Ann", "Ann").is_empty(), "short, and not assigned");
         assert!(keys("order 17 Ann", "Ann").is_empty(), "a number");
         assert!(keys("1234567890abc: Ann", "Ann").is_empty());
         assert!(keys("Ann", "Ann").is_empty(), "nothing before it");
@@ -217,7 +306,7 @@ mod tests {
             "id",
             "the value",
             "a",
-            "ab",
+            "to",
             "Key",
             "ssn 1",
             "four words are many",
@@ -237,5 +326,38 @@ mod tests {
         ] {
             assert!(is_admissible(key), "{key}");
         }
+    }
+
+    #[test]
+    fn a_value_behind_others_has_the_nearest_key_before_them() {
+        let of = |line: &str, value: &str, found: Option<&str>| {
+            let span = |text: &str| {
+                let start = line.find(text).unwrap();
+                (start, start + text.len())
+            };
+            let (start, end) = span(value);
+            let found = found.map(span).map(|(start, end)| Span {
+                start: start as u32,
+                end: end as u32,
+                entity: Entity::Name,
+                by: Finder::Labeller,
+                score: 255,
+            });
+            let key = behind(line.as_bytes(), start..end, found.as_slice(), &words())?;
+            Some((key.anchor.key, key.anchor.past.join("|")))
+        };
+        let is = |key: &str, past: &str| Some((key.to_owned(), past.to_owned()));
+        let line = "row 17 rejected: 4711,Ann Lee,ann@example.com";
+        assert_eq!(of(line, "ann@", Some("Ann Lee")), is("rejected", ",|,"));
+        assert_eq!(of(line, "ann@", None), is("rejected", ",|,"), "a name that nothing found");
+        assert_eq!(of("user Ann Lee from 10.0.0.1", "10.", None), is("user", " from "));
+        assert_eq!(of("user john doe from 10.0.0.1", "10.", None), is("user", " from "));
+        assert_eq!(
+            of("INSERT INTO members VALUES (7, 'Ann Lee', '12')", "12'", None),
+            is("members", " (|, '|', '")
+        );
+        assert_eq!(of("user Ann Lee has the status code 17", "17", None), None, "it tells");
+        assert_eq!(of("17,Ann Lee,ann@example.com", "ann@", None), None, "no key");
+        assert_eq!(of("user 1,2,3,4,5,6,ann@example.com", "ann@", None), None, "too far");
     }
 }

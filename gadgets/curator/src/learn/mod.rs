@@ -12,7 +12,9 @@
 mod book;
 mod candidate;
 mod key;
+mod make;
 mod rule;
+mod settings;
 mod stock;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,12 +28,14 @@ use crate::label::Lexicon;
 use crate::scan::Learned;
 use crate::span::{Finder, Span};
 
-pub use book::{BookError, RuleBook};
+pub use book::{BookError, NotABook, RuleBook};
 pub use key::{KEY_BYTES, is_admissible};
 pub use rule::{NotARule, Rule, RuleTests, Tally};
+pub use settings::{LearnerCounts, LearnerSettings};
 
-use candidate::{Candidates, Ripe, Sighting};
-use rule::{LIFETIME, MOST_TESTS, overlap};
+use candidate::{Candidates, Sighting, context};
+use key::Anchor;
+use rule::{LIFETIME, overlap};
 use stock::Stock;
 
 /// A rule that was ended is not learned again for so long.
@@ -40,60 +44,14 @@ const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);
 const MOST_REFUSED: usize = 1024;
 /// Rules that were retired and are remembered; the oldest go.
 const MOST_RETIRED: usize = 256;
-/// Rules with one key.
-const MOST_ALIKE: usize = 8;
-/// Services whose new rules are counted.
-const MOST_COUNTED: usize = 4096;
+/// Statements of a rule that are remembered.
+const MOST_CONTEXTS: usize = 16;
+/// Of what an adopted rule hides the slow path looks at one in so many.
+const CHECKED: u64 = 64;
+/// From which score on a value in doubt is likelier one than not.
+const LIKELY: u8 = 128;
 /// A rule's reach is taken of so many lines at least.
 const FEW_LINES: u64 = 4_000;
-const DAY: u64 = 24 * 3600;
-
-/// What the learner may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LearnerSettings {
-    /// Different values that make a rule. Default 3.
-    pub sightings: usize,
-    /// The most rules on trial. Default 64.
-    pub on_trial: usize,
-    /// The most adopted rules. Default 256.
-    pub adopted: usize,
-    /// Keys that are new to a service's rules in a day, each with up to eight shapes. Default 8.
-    pub a_day: u32,
-    /// Of a million lines a rule may touch so many; one that touches more has to be confirmed more often. Default 5,000.
-    pub reach_per_million: u64,
-    /// How often a rule of such a reach has to be confirmed. Default 24, which makes it right with 0.9 at least.
-    pub broad_agreed: u64,
-}
-
-impl Default for LearnerSettings {
-    fn default() -> Self {
-        Self {
-            sightings: 3,
-            on_trial: 64,
-            adopted: 256,
-            a_day: 8,
-            reach_per_million: 5_000,
-            broad_agreed: 24,
-        }
-    }
-}
-
-/// What became of what was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LearnerCounts {
-    /// Values that the slow path found and no rule did.
-    pub missed: u64,
-    /// Rules that were made.
-    pub made: u64,
-    /// Rules that were not made: they would have touched a clean line that is remembered, or failed their tests.
-    pub stillborn: u64,
-    /// Rules that were not made, since there were as many as may be.
-    pub crowded: u64,
-    /// Rules whose trial ended badly.
-    pub failed: u64,
-    /// Rules that expired on trial.
-    pub expired: u64,
-}
 
 /// One line, and what was found in it.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +70,45 @@ pub struct Sight<'a> {
     pub doubtful: &'a [Span],
 }
 
+/// What learned rules are about in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tried {
+    /// Nothing that they know.
+    Nothing,
+    /// A value that adopted ones hide.
+    Known,
+    /// Something that the slow path should be asked about: one that is on trial, or not confirmed in this service, would have found
+    /// something, or it is time to look at an adopted one again.
+    Trial,
+}
+
+/// Statements in which the slow path found what a rule finds, see [`context`]. Where it then finds nothing, it has rather missed a value
+/// than the rule hit another thing, as long as that is the exception.
+#[derive(Debug, Default)]
+struct Statements {
+    known: Vec<u64>,
+    /// Values that it found there...
+    found: u64,
+    /// ...and those that it missed.
+    missed: u64,
+}
+
+impl Statements {
+    fn found(&mut self, context: u64) {
+        self.found += 1;
+        if self.known.len() < MOST_CONTEXTS && !self.known.contains(&context) {
+            self.known.push(context);
+        }
+    }
+
+    /// True if it is excused.
+    fn missed(&mut self, context: u64) -> bool {
+        let known = self.known.contains(&context);
+        self.missed += u64::from(known);
+        known && self.missed <= self.found
+    }
+}
+
 /// Learns rules, tries them, and says how they do.
 #[derive(Debug)]
 pub struct Learner {
@@ -123,7 +120,9 @@ pub struct Learner {
     candidates: Candidates,
     stock: Stock,
     words: Lexicon,
-    refused: HashMap<(String, Entity), Timestamp>,
+    refused: HashMap<(Anchor, Entity), Timestamp>,
+    /// The statements in which the slow path found what each rule does.
+    seen_in: HashMap<u32, Statements>,
     new_rules: HashMap<Arc<str>, (u64, u32)>,
     /// Lines since the tallies were brought up to date.
     lines: u64,
@@ -158,6 +157,7 @@ impl Learner {
             stock: Stock::default(),
             words,
             refused: HashMap::new(),
+            seen_in: HashMap::new(),
             new_rules: HashMap::new(),
             lines: 0,
             live: Learned::new(&[]),
@@ -187,38 +187,44 @@ impl Learner {
         true
     }
 
-    /// Appends what adopted rules find in a line of `service`. True if a rule found something, or one that is on trial, or not confirmed
-    /// in this service, would have: the slow path should be asked then.
-    pub fn scan(&mut self, line: &[u8], service: &str, found: &mut Vec<Span>) -> bool {
+    /// Appends what adopted rules find in a line of `service`, and says what is to be made of it.
+    pub fn scan(&mut self, line: &[u8], service: &str, found: &mut Vec<Span>) -> Tried {
         self.lines += 1;
         self.hits.clear();
         self.live.scan(line, &mut self.hits);
+        let mut tried = Tried::Nothing;
         for hit in &self.hits {
-            if let Finder::Learned(id) = hit.by
-                && let Some(rule) = self.rules.get(&id)
-                && rule.state == RuleState::Adopted
-                && rule.reaches(service)
-            {
+            let Finder::Learned(id) = hit.by else { continue };
+            let Some(rule) = self.rules.get(&id) else { continue };
+            let known = rule.state == RuleState::Adopted && rule.reaches(service);
+            if known {
                 found.push(*hit);
             }
+            let sure = known && !rule.tally.hits.is_multiple_of(CHECKED);
+            tried = tried.max(if sure { Tried::Known } else { Tried::Trial });
         }
-        !self.hits.is_empty()
+        tried
     }
 
     /// Takes in the line that was scanned last, and what was found in it.
     pub fn saw(&mut self, sight: &Sight<'_>) {
         let hits = std::mem::take(&mut self.hits);
+        let labelled = sight.labelled.unwrap_or_default();
+        let values = || sight.found.iter().chain(labelled).chain(sight.doubtful);
+        let context = |span| context(sight.line, span, values().chain(&hits));
         for hit in &hits {
-            self.judge(hit, sight);
+            self.judge(hit, sight, context(hit));
         }
-        if let Some(labelled) = sight.labelled {
-            if labelled.is_empty() && sight.doubtful.is_empty() && sight.found.is_empty() {
+        if sight.labelled.is_some() {
+            if values().next().is_none() && hits.is_empty() {
                 self.stock.push(sight.line);
             }
-            for span in labelled {
+            let likely = sight.doubtful.iter().filter(|span| span.score >= LIKELY);
+            let spans = labelled.iter().map(|span| (span, true));
+            for (span, sure) in spans.chain(likely.map(|span| (span, false))) {
                 let known = sight.found.iter().chain(&hits).any(|other| overlap(span, other));
                 if !known {
-                    self.missed(span, labelled, sight);
+                    self.missed(sight, (span, sure), context(span));
                 }
             }
         }
@@ -226,22 +232,25 @@ impl Learner {
     }
 
     /// Counts what a rule hides, or would have hidden.
-    fn judge(&mut self, hit: &Span, sight: &Sight<'_>) {
+    fn judge(&mut self, hit: &Span, sight: &Sight<'_>, context: u64) {
         let Finder::Learned(id) = hit.by else { return };
         let Some(rule) = self.rules.get_mut(&id) else { return };
         rule.tally.hits += 1;
         let Some(labelled) = sight.labelled else { return };
         let among = |spans: &[Span]| spans.iter().any(|span| overlap(hit, span));
         let others = among(sight.found) || among(sight.doubtful);
+        let statements = self.seen_in.entry(id).or_default();
         match among(labelled) {
             true => {
                 rule.tally.agreed += 1;
                 rule.expires = rule.expires.max(sight.at + LIFETIME);
                 rule.add_service(sight.service);
+                statements.found(context);
             }
             false if others => {}
             // What another service logs is no ground to end it where it was confirmed: it does not reach there.
             false if !rule.reaches(sight.service) => {}
+            false if statements.missed(context) => {}
             false => {
                 rule.tally.disagreed += 1;
                 if labelled.is_empty() && sight.found.is_empty() {
@@ -259,121 +268,38 @@ impl Learner {
     /// Ends a trial.
     fn end(&mut self, id: u32, at: Timestamp) {
         let Some(rule) = self.rules.remove(&id) else { return };
+        self.seen_in.remove(&id);
         if self.refused.len() >= MOST_REFUSED {
             self.refused.retain(|_, since| at.since(*since) < REFUSED_FOR);
         }
         if self.refused.len() < MOST_REFUSED {
-            self.refused.insert((rule.key, rule.entity), at);
+            self.refused.insert((rule.anchor(), rule.entity), at);
         }
         self.states.remove(id);
         self.unsaved = true;
         self.sync();
     }
 
-    /// A value that no rule knows.
-    fn missed(&mut self, span: &Span, labelled: &[Span], sight: &Sight<'_>) {
-        self.counts.missed += 1;
-        let values: Vec<Span> = labelled.iter().chain(sight.found).copied().collect();
+    /// A value that no rule knows, and whether the slow path is sure of it.
+    fn missed(&mut self, sight: &Sight<'_>, (span, sure): (&Span, bool), context: u64) {
+        self.counts.missed += u64::from(sure);
+        let values: Vec<Span> =
+            sight.labelled.into_iter().flatten().chain(sight.found).copied().collect();
         let Sight { line, service, at, .. } = *sight;
-        let sighting = Sighting { line, service, span, values: &values };
+        let sighting = Sighting { line, service, span, values: &values, context, sure };
         let (refused, rules) = (&self.refused, &self.rules);
-        let refuses = |key: &str, entity| {
+        let refuses = |anchor: &Anchor, entity| {
             let ended = refused
-                .get(&(key.to_owned(), entity))
+                .get(&(anchor.clone(), entity))
                 .is_some_and(|since| at.since(*since) < REFUSED_FOR);
-            ended
-                || rules.values().any(|rule| {
-                    rule.state == RuleState::Retired && rule.key == key && rule.entity == entity
-                })
+            let retired = |rule: &Rule| rule.state == RuleState::Retired;
+            ended || rules.values().any(|rule| retired(rule) && rule.is_of(anchor, entity))
         };
         if let Some(ripe) =
             self.candidates.saw(&sighting, self.settings.sightings, refuses, &self.words)
         {
             self.make(ripe, at);
         }
-    }
-
-    fn make(&mut self, ripe: Ripe, at: Timestamp) {
-        let count = |state| self.rules.values().filter(|rule| rule.state == state).count();
-        let day = at.as_nanos() / 1_000_000_000 / DAY;
-        let today = |service: &Arc<str>| match self.new_rules.get(service) {
-            Some((then, made)) if *then == day => *made,
-            _ => 0,
-        };
-        // Further shapes after a key count as one rule, as long as they are few.
-        let alike = self
-            .rules
-            .values()
-            .filter(|rule| rule.key == ripe.key && rule.entity == ripe.entity)
-            .count();
-        let crowded = alike >= MOST_ALIKE
-            || count(RuleState::Trial) >= self.settings.on_trial
-            || count(RuleState::Adopted) >= self.settings.adopted
-            || alike == 0
-                && ripe.services.iter().any(|service| today(service) >= self.settings.a_day)
-            || self.next == u32::MAX;
-        if crowded {
-            self.counts.crowded += 1;
-            return;
-        }
-        let Ripe { key, entity, shape, tests, services } = ripe;
-        let mut rule = Rule {
-            id: self.next,
-            key,
-            shape,
-            entity,
-            services,
-            state: RuleState::Trial,
-            made: at,
-            expires: at + LIFETIME,
-            tests: RuleTests { matches: tests, spared: Vec::new() },
-            tally: Tally::default(),
-            worst: 0,
-        };
-        let compiled = rule.compiled();
-        rule.worst = rule::worst(&compiled, &rule.tests.matches);
-        if !self.spares(&mut rule, &Learned::new(&[compiled])) || rule.check().is_err() {
-            self.counts.stillborn += 1;
-            return;
-        }
-        if self.new_rules.len() >= MOST_COUNTED {
-            self.new_rules.retain(|_, (then, _)| *then == day);
-        }
-        for service in rule.services.iter().filter(|_| alike == 0) {
-            let made = self.new_rules.entry(Arc::clone(service)).or_insert((day, 0));
-            *made = (day, if made.0 == day { made.1 + 1 } else { 1 });
-        }
-        self.next += 1;
-        self.counts.made += 1;
-        self.settle();
-        self.states.set(rule.id, RuleState::Trial);
-        self.rules.insert(rule.id, rule);
-        self.unsaved = true;
-        self.sync();
-    }
-
-    /// True if the rule touches none of the clean lines that are remembered. Those that have its key become tests of it.
-    fn spares(&self, rule: &mut Rule, learned: &Learned) -> bool {
-        let mut spans = Vec::new();
-        for line in self.stock.iter() {
-            learned.scan(line, &mut spans);
-            if !spans.is_empty() {
-                return false;
-            }
-            if let Some(at) = find_ignoring_case(line, rule.key.as_bytes())
-                && rule.tests.spared.len() < MOST_TESTS
-            {
-                let after = &line[at + rule.key.len()..];
-                let test = rule::test_of(&rule.key, b"", &after[..after.len().min(32)]);
-                learned.scan(test.as_bytes(), &mut spans);
-                // In the shape of a clean line there may be a value: then it is no test.
-                if spans.is_empty() && !rule.tests.spared.contains(&test) {
-                    rule.tests.spared.push(test);
-                }
-                spans.clear();
-            }
-        }
-        true
     }
 
     /// Brings the tallies up to date, and ends trials that have expired.
@@ -418,6 +344,7 @@ impl Learner {
                 return;
             };
             self.rules.remove(&oldest);
+            self.seen_in.remove(&oldest);
         }
     }
 
@@ -446,10 +373,6 @@ impl Learner {
         self.settle();
         Some(RuleBook::from_parts(self.next, self.rules.clone()))
     }
-}
-
-fn find_ignoring_case(line: &[u8], key: &[u8]) -> Option<usize> {
-    line.windows(key.len()).position(|window| window.eq_ignore_ascii_case(key))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gadget_core::{RuleReport, RuleState, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::key;
+use super::key::{self, Anchor};
 use crate::entity::Entity;
 use crate::scan::{CompiledRule, Learned, Shape};
 use crate::span::Span;
@@ -66,6 +66,9 @@ pub struct Rule {
     pub id: u32,
     /// The words before the value, in lower case.
     pub key: String,
+    /// What ends each of the other values between the key and this one, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<String>,
     /// What a value looks like.
     pub shape: Shape,
     /// What it is.
@@ -111,6 +114,7 @@ impl Rule {
         CompiledRule {
             id: self.id,
             key: self.key.clone().into_bytes(),
+            past: self.past.iter().map(|text| text.clone().into_bytes()).collect(),
             shape: self.shape.clone(),
             entity: self.entity,
         }
@@ -121,7 +125,7 @@ impl Rule {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), NotARule> {
-        if !key::is_admissible(&self.key) {
+        if !key::is_admissible(&self.key) || !key::is_past(&self.past) {
             return Err(NotARule::Key);
         }
         if !is_specific(&self.shape) {
@@ -169,6 +173,15 @@ impl Rule {
         }
     }
 
+    pub(crate) fn anchor(&self) -> Anchor {
+        Anchor { key: self.key.clone(), past: self.past.clone() }
+    }
+
+    /// True if it finds this kind of value after this anchor.
+    pub(crate) fn is_of(&self, anchor: &Anchor, entity: Entity) -> bool {
+        self.entity == entity && self.key == anchor.key && self.past == anchor.past
+    }
+
     /// True if the slow path has confirmed it in this service.
     #[must_use]
     pub fn reaches(&self, service: &str) -> bool {
@@ -184,7 +197,9 @@ impl Rule {
 
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "after \"{}\": {}", self.key, self.shape)
+        write!(f, "after {:?}", self.key)?;
+        self.past.iter().try_for_each(|text| write!(f, ", past {text:?}"))?;
+        write!(f, ": {}", self.shape)
     }
 }
 
@@ -255,9 +270,14 @@ pub(crate) fn filler(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(fill).collect()
 }
 
-/// A test: the key, what stood between, and what stood after it in the shape of it.
-pub(crate) fn test_of(key: &str, between: &[u8], value: &[u8]) -> String {
-    let mut text = format!("{key}{}{}", filler(between), filler(value));
+/// A test: the key, what stood between, and what stood after it in the shape of it. Of other values between nothing is told.
+pub(crate) fn test_of(anchor: &Anchor, between: &[u8], value: &[u8]) -> String {
+    let mut text = anchor.key.clone();
+    match &*anchor.past {
+        [] => text += &filler(between),
+        past => past.iter().for_each(|ends| text.extend([" -", ends])),
+    }
+    text += &filler(value);
     text.truncate(
         (0..=TEST_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0),
     );

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::make::DAY;
 use super::*;
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -129,7 +130,7 @@ fn on_trial_agreement_is_counted_and_after_it_a_rule_is_in_force() {
 fn a_clean_line_that_a_rule_would_touch_ends_its_trial_and_it_is_not_learned_again() {
     let mut bench = Bench::new();
     (0..6).for_each(|nth| bench.name("api", "kunde=", nth));
-    bench.clean("kunde=Test System, thank you");
+    bench.clean("this kunde=Test System, thank you");
     assert!(bench.keys().is_empty());
     assert_eq!(bench.learner.counts().failed, 1);
     assert!(bench.states.all_in(RuleState::Trial).is_empty());
@@ -140,7 +141,7 @@ fn a_clean_line_that_a_rule_would_touch_ends_its_trial_and_it_is_not_learned_aga
 #[test]
 fn a_rule_that_would_touch_a_clean_line_of_before_is_not_made() {
     let mut bench = Bench::new();
-    bench.clean("kunde=Test System, thank you");
+    bench.clean("this kunde=Test System, thank you");
     bench.clean("kunde=none, thank you");
     (0..8).for_each(|nth| bench.name("api", "kunde=", nth));
     assert!(bench.keys().is_empty());
@@ -166,9 +167,10 @@ fn an_adopted_rule_is_judged_as_long_as_it_is_in_force() {
     let label = Span { start: 6, end: 13, entity: Entity::Name, by: Finder::Labeller, score: 255 };
     let expires = bench.learner.rules().next().unwrap().expires;
     bench.spans("api", line, &[], Some(&[label]));
-    bench.spans("api", line, &[], Some(&[]));
+    let other = "at kunde=Ann Lee, thank you";
+    bench.spans("api", other, &[], Some(&[]));
     bench.spans("api", line, &[], None);
-    bench.spans("db", line, &[], Some(&[]));
+    bench.spans("db", other, &[], Some(&[]));
     let rule = bench.learner.rules().next().unwrap();
     let Tally { hits, agreed, disagreed, lookalikes, .. } = rule.tally;
     assert_eq!(
@@ -215,8 +217,8 @@ fn a_rule_that_touches_many_lines_is_not_shown_before_it_is_well_confirmed() {
 }
 
 #[test]
-fn a_service_gets_no_more_than_eight_rules_a_day() {
-    let mut bench = Bench::new();
+fn a_service_gets_no_more_new_rules_a_day_than_may_be() {
+    let mut bench = Bench::with(LearnerSettings { a_day: 8, ..LearnerSettings::default() });
     let words = [
         "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india",
         "juliet", "kilo",
@@ -234,7 +236,8 @@ fn a_service_gets_no_more_than_eight_rules_a_day() {
 
 #[test]
 fn there_are_no_more_rules_on_trial_than_may_be() {
-    let mut bench = Bench::with(LearnerSettings { on_trial: 2, ..LearnerSettings::default() });
+    let mut bench =
+        Bench::with(LearnerSettings { on_trial: 2, one_in: 1, ..LearnerSettings::default() });
     for word in ["alpha", "bravo", "charlie"] {
         (0..3).for_each(|nth| bench.name("api", &format!("{word}="), nth));
     }
@@ -256,6 +259,8 @@ fn no_rule_can_be_taught_that_hides_what_a_line_is_about() {
         "exception: ",
         "Caused by: ",
         "trace_id=",
+        "user 4711,Bob Stone level=",
+        "user Bob Stone has status: ",
     ];
     for head in heads {
         for nth in 0..20 {
@@ -326,14 +331,105 @@ fn a_rule_that_a_service_was_taught_does_not_reach_another_one() {
     assert!(bench.hidden("bank", "kunde=Ann Lee").is_empty());
 }
 
+/// A key of six letters.
+fn word(nth: usize) -> String {
+    let letter = |part: usize| char::from(b'a' + (nth / part % 26) as u8);
+    [letter(1), letter(26), letter(676), 'q', letter(3), letter(7)].into_iter().collect()
+}
+
+#[test]
+fn a_flood_neither_ends_the_rules_of_others_nor_keeps_them_from_learning() {
+    let mut bench = Bench::new();
+    (0..10).for_each(|nth| bench.name("bank", "kunde=", nth));
+    bench.adopt(0);
+    for nth in 0..3_000 {
+        // New keys, and the bank's own, each with what is clean and what is not.
+        (0..3).for_each(|name| bench.name("evil", &format!("{}=", word(nth)), name));
+        bench.spans("evil", "kunde=Ann Lee, thank you", &[], Some(&[]));
+        bench.spans("evil", "x kunde=Bob Stone", &[], Some(&[]));
+    }
+    let of_evil = bench.learner.rules().filter(|rule| rule.reaches("evil")).count();
+    assert_eq!(of_evil, LearnerSettings::default().on_trial / 4);
+    assert_eq!(bench.hidden("bank", "kunde=Ann Lee"), ["Ann Lee"]);
+    assert_eq!(bench.learner.rules().next().unwrap().tally.disagreed, 0);
+    (0..3).for_each(|nth| bench.name("bank", "beneficiary: ", nth));
+    assert!(bench.keys().contains(&"beneficiary"), "{:?}", bench.keys());
+}
+
+#[test]
+fn whatever_rules_are_taught_a_line_costs_no_more_than_a_bound() {
+    let mut bench =
+        Bench::with(LearnerSettings { one_in: 1, a_day: 99, ..LearnerSettings::default() });
+    for nth in 0..200 {
+        // Behind other values, with keys that end in one another.
+        for name in 0..3 {
+            let head = format!("{} 4711,Tom Tall,", &word(nth)[nth % 3..]);
+            bench.name("evil", &head, name);
+        }
+    }
+    let rules: Vec<_> = bench.learner.rules().map(Rule::compiled).collect();
+    assert!(rules.len() == 64 && rules.iter().all(|rule| !rule.past.is_empty()));
+    let learned = Learned::new(&rules);
+    let keys: Vec<String> =
+        rules.iter().map(|rule| String::from_utf8_lossy(&rule.key).into_owned()).collect();
+    for between in [" ", ", ", ",,", " Aa Bb,"] {
+        let line = keys.join(between).repeat(20);
+        let steps = learned.steps(line.as_bytes(), &mut Vec::new()) as usize;
+        assert!(steps <= 64 * line.len(), "{steps} steps for {} bytes", line.len());
+    }
+}
+
+#[test]
+fn a_value_behind_others_is_learned_from_the_key_before_them() {
+    let mut bench = Bench::new();
+    for name in NAMES.iter().take(3) {
+        bench.line("api", &format!("imported 4711,{name},x"), name, Entity::Name);
+    }
+    let rule = bench.learner.rules().next().unwrap();
+    assert_eq!((&*rule.key, rule.past.as_slice()), ("imported", &[",".to_owned()][..]));
+    assert_eq!(rule.check(), Ok(()));
+    assert!(rule.tests.matches.contains(&"imported -,Aaa Aaa".to_owned()), "{:?}", rule.tests);
+    bench.adopt(0);
+    assert_eq!(bench.hidden("api", "imported 9,Tom Meyerbeer,y"), ["Tom Meyerbeer"]);
+    assert!(bench.hidden("api", "imported Tom Meyerbeer").is_empty());
+}
+
+#[test]
+fn a_value_that_is_missed_now_and_then_in_a_statement_is_no_look_alike() {
+    let mut bench = Bench::new();
+    (0..8).for_each(|nth| bench.name("api", "kunde=", nth));
+    // Three made it and five agreed: as many may be missed.
+    (0..8).for_each(|_| bench.clean("kunde=Tom Meyerbeer, thank you"));
+    let tally = bench.learner.rules().next().unwrap().tally;
+    assert_eq!((tally.agreed, tally.disagreed, tally.hits), (5, 0, 13));
+    bench.clean("kunde=Tom Meyerbeer, thank you");
+    assert!(bench.keys().is_empty(), "now it is no exception");
+}
+
+#[test]
+fn what_is_likely_a_value_helps_to_make_a_rule_but_does_not_make_one() {
+    let mut bench = Bench::new();
+    let likely = |bench: &mut Bench, nth: usize, score| {
+        let line = format!("kunde={}, thank you", NAMES[nth]);
+        let (start, end) = (6, 6 + NAMES[nth].len() as u32);
+        let span = Span { start, end, entity: Entity::Name, by: Finder::Labeller, score };
+        bench.spans("api", &line, &[span], Some(&[]));
+    };
+    (0..8).for_each(|nth| likely(&mut bench, nth, LIKELY));
+    assert!(bench.keys().is_empty());
+    bench.name("api", "kunde=", 0);
+    assert!(bench.keys().is_empty());
+    bench.name("api", "kunde=", 1);
+    assert_eq!(bench.keys(), ["kunde"]);
+    (0..8).for_each(|nth| likely(&mut bench, nth, LIKELY));
+    assert_eq!(bench.learner.rules().next().unwrap().tally.agreed, 0);
+}
+
 #[test]
 fn a_flood_of_keys_is_bounded() {
     let mut bench = Bench::new();
-    for nth in 0..6_000_u32 {
-        let letter = |shift: u32| char::from(b'a' + (nth / shift % 26) as u8);
-        let key: String =
-            [letter(1), letter(26), letter(676), 'q', letter(3), letter(7)].into_iter().collect();
-        bench.name("evil", &format!("{key}="), nth as usize);
+    for nth in 0..6_000 {
+        bench.name("evil", &format!("{}=", word(nth)), nth);
     }
     assert!(bench.learner.candidates() <= 2048);
 }
@@ -364,7 +460,7 @@ fn rules_are_kept_and_taken_up_again() {
     assert_eq!(states.get(0), Some(RuleState::Adopted));
     assert_eq!(learner.next, 2);
     let mut found = Vec::new();
-    assert!(learner.scan(b"kunde=Ann Lee", "api", &mut found) && found.len() == 1);
+    assert!(learner.scan(b"kunde=Ann Lee", "api", &mut found) == Tried::Known && found.len() == 1);
 }
 
 #[test]
@@ -378,7 +474,7 @@ fn a_file_of_rules_is_not_trusted() {
         assert!(matches!(RuleBook::load(&path), Err(BookError::Form { .. })), "{text}");
     }
     std::fs::write(&path, r#"{"version":9,"next":0,"rules":[]}"#).unwrap();
-    assert!(matches!(RuleBook::load(&path), Err(BookError::Bounds { .. })));
+    assert!(matches!(RuleBook::load(&path), Err(BookError::Form { source: NotABook::Bounds, .. })));
 
     let mut bench = Bench::new();
     (0..3).for_each(|nth| bench.name("api", "kunde=", nth));
@@ -395,6 +491,12 @@ fn a_file_of_rules_is_not_trusted() {
     assert_eq!(with(&|rule| rule["key"] = "level".into()), (0, Some(NotARule::Key)));
     assert_eq!(with(&|rule| rule["key"] = "k".into()), (0, Some(NotARule::Key)));
     assert_eq!(with(&|rule| rule["key"] = "another".into()), (0, Some(NotARule::Tests)));
+    assert_eq!(with(&|rule| rule["past"] = serde_json::json!([""])), (0, Some(NotARule::Key)));
+    assert_eq!(
+        with(&|rule| rule["past"] = serde_json::json!([" level="])),
+        (0, Some(NotARule::Key))
+    );
+    assert_eq!(with(&|rule| rule["past"] = serde_json::json!([","])), (0, Some(NotARule::Tests)));
     assert_eq!(with(&|rule| rule["services"] = serde_json::json!([])), (0, Some(NotARule::Bounds)));
     let spared = |rule: &mut serde_json::Value| {
         rule["tests"]["spared"] = serde_json::json!(["kunde=Aaa Aaa"])

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A shape has no more pieces than this.
 pub const MOST_PIECES: usize = 12;
 /// Nor does it look at more bytes than this.
-pub const MOST_BYTES: usize = 128;
+pub const MOST_BYTES: usize = 250;
 
 /// A class of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ pub struct Shape(Vec<Piece>);
 
 /// Not a shape: too long, too many pieces, or bounds the wrong way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a shape of at most 12 pieces and 128 bytes")]
+#[error("not a shape of at most 12 pieces and 250 bytes")]
 pub struct NotAShape;
 
 impl TryFrom<Vec<Piece>> for Shape {
@@ -271,7 +271,7 @@ mod tests {
         let shape = Shape::of(b"AB-12");
         assert_eq!(read(&serde_json::to_string(&shape).unwrap()).unwrap(), shape);
         assert!(read(r#"[{"class":"digit","least":2,"most":1}]"#).is_err());
-        assert!(read(r#"[{"class":"digit","least":1,"most":200}]"#).is_err());
+        assert!(read(r#"[{"class":"digit","least":1,"most":251}]"#).is_err());
         assert!(
             read(r#"[{"class":{"sign":65},"least":1,"most":1}]"#).is_err(),
             "a letter is no sign"
