@@ -10,25 +10,41 @@ const LEFT: usize = 160;
 const RIGHT: usize = 96;
 /// Of values closer than this to each other one is enough.
 const APART: usize = 40;
+/// Not past so many mail addresses, which have names beside them as well.
+const MAILS: usize = 4;
 
 /// Looks beside the values that were found since `from`.
 pub(super) fn scan(text: &[u8], from: usize, found: &mut Found<'_>) {
-    let mut last = 0;
-    for nth in from..found.spans.len() {
+    let (mut last, mut mails) = (0, [0; MAILS]);
+    let count = found.spans.len();
+    for nth in from..count {
         let span = found.spans[nth];
         let range = span.range();
         let near = last > 0 && (last..last + APART).contains(&range.start) && span.entity != Email;
         if matches!(span.entity, Email | Ssn | Phone) && !near {
             last = range.end;
-            beside(text, range, span.entity, found);
+            let next = found.spans[nth..count].get(MAILS).filter(|it| it.entity == Email);
+            let right = next.map(|it| it.start as usize).filter(|at| *at > last);
+            let within = mails[0].min(range.start)..right.unwrap_or(text.len());
+            beside(text, range, span.entity, within, found);
+            if span.entity == Email {
+                mails.rotate_left(1);
+                mails[MAILS - 1] = last;
+            }
         }
     }
 }
 
-fn beside(text: &[u8], value: Range<usize>, entity: Entity, found: &mut Found<'_>) {
-    let left = value.start.saturating_sub(LEFT);
+fn beside(
+    text: &[u8],
+    value: Range<usize>,
+    entity: Entity,
+    within: Range<usize>,
+    found: &mut Found<'_>,
+) {
+    let left = value.start.saturating_sub(LEFT).max(within.start);
     let left = memchr::memrchr(b'\n', &text[left..value.start]).map_or(left, |at| left + at + 1);
-    let right = text.len().min(value.end + RIGHT);
+    let right = within.end.min(value.end + RIGHT);
     let right = memchr::memchr(b'\n', &text[value.end..right]).map_or(right, |at| value.end + at);
     let local = match entity {
         Email => {

@@ -91,23 +91,16 @@ fn read(text: &[u8], word: &Range<usize>, segment: &Segment, found: &mut Found<'
     if segment.separator == b'[' && !patient() {
         return;
     }
-    let rest = &text[word.end..text.len().min(word.end + MOST)];
-    let end = match segment.separator {
-        b'*' => b'~',
-        b'+' => b'\'',
-        b'[' => b']',
-        _ => b'\n',
-    };
-    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\\' | b'"') || *byte == end;
-    let rest = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
-    let split = || rest.split(|byte| *byte == segment.separator).take(FIELDS);
     if let Some((at, values)) = segment.if_field
-        && !split().nth(at).is_some_and(|field| values.contains(&field))
+        && !fields(text, word.end, segment.separator)
+            .nth(at)
+            .is_some_and(|(_, field)| values.contains(&field))
     {
         return;
     }
-    let mut at = word.end;
-    for (nth, field) in split().enumerate() {
+    let last = segment.fields.iter().map(|(place, _)| *place).max().unwrap_or(0);
+    let fields = fields(text, word.end, segment.separator).take(last + 1);
+    for (nth, (at, field)) in fields.enumerate() {
         if let Some((_, entity)) = segment.fields.iter().find(|(place, _)| *place == nth) {
             // `329:900223`, the day of birth after its qualifier.
             let skipped = if segment.name == b"DTM" { 4 } else { 0 };
@@ -121,8 +114,34 @@ fn read(text: &[u8], word: &Range<usize>, segment: &Segment, found: &mut Found<'
                 found.add(at + skipped..at + skipped + value.len(), *entity);
             }
         }
-        at += field.len() + 1;
     }
+}
+
+/// The fields of a segment and where they begin, as far as its end or to the next one of its kind, which is read for itself.
+fn fields(text: &[u8], from: usize, separator: u8) -> impl Iterator<Item = (usize, &[u8])> {
+    let end = match separator {
+        b'*' => b'~',
+        b'+' => b'\'',
+        b'[' => b']',
+        _ => b'\n',
+    };
+    let ends = move |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\\' | b'"') || *byte == end;
+    let is_next = move |field: &[u8]| {
+        SEGMENTS.iter().any(|it| it.separator == separator && field.ends_with(it.name))
+    };
+    let rest = &text[from..text.len().min(from + MOST)];
+    let whole = rest.split(move |byte| *byte == separator).take(FIELDS);
+    let (mut at, mut done) = (from, false);
+    whole.map_while(move |whole| {
+        if done {
+            return None;
+        }
+        let field = &whole[..whole.iter().position(ends).unwrap_or(whole.len())];
+        let begins = at;
+        at += whole.len() + 1;
+        done = field.len() < whole.len() || is_next(field);
+        Some((begins, field))
+    })
 }
 
 /// `YY HK1/P/US/K7712094/US/17APR62/F/30JUN30/GRANTHAM/OLWEN`: the number, the day of birth and the name.
