@@ -1,10 +1,12 @@
-//! The shared corpus: lines with labels, in formats that the generator does not have. Nothing is trained on it.
+//! Lines with labels in formats that the generator does not have: the shared corpus, and formats of others. Nothing is trained on them.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 /// A labelled line.
@@ -65,6 +67,16 @@ pub fn read(file: &Path) -> anyhow::Result<Option<Vec<Labelled>>> {
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let lines = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
     Ok(Some(lines.with_context(|| format!("{} is not as it should be", file.display()))?))
+}
+
+/// Lines in the formats of others, which are part of this crate: see `formats/README.md`.
+///
+/// # Errors
+/// If they are damaged.
+pub fn formats() -> anyhow::Result<Vec<Labelled>> {
+    let mut text = String::new();
+    GzDecoder::new(&include_bytes!("../formats/lines.jsonl.gz")[..]).read_to_string(&mut text)?;
+    Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
 /// The family of each line with values: what stands before the first value, between values, and their types. Families of fewer

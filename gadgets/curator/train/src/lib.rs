@@ -21,7 +21,7 @@ mod slots;
 mod template;
 mod values;
 
-pub use corpus::{Labelled, Place, data, families, read};
+pub use corpus::{Labelled, Place, data, families, formats, read};
 pub use generate::{Draw, FOLDS, Generator};
 pub use held_out::{
     Example, Reliability, held_out, is_right, read_scores, reliability, reported, tally,

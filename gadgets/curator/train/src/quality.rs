@@ -8,7 +8,7 @@ use std::path::Path;
 use gadget_curator::label::{LABELS, Reading};
 use gadget_curator::{Labeller, Scanner, Span};
 
-use crate::corpus::{Place, data, families, read};
+use crate::corpus::{Labelled, Place, data, families, formats, read};
 use crate::generate::Generator;
 use crate::held_out::{Example, held_out, reliability, reported};
 use crate::line::Sort;
@@ -78,6 +78,7 @@ impl Report {
              allows, and the rules learned from them do the rest.\n",
         );
         report.corpus()?;
+        report.formats()?;
         let generator = Generator::default();
         let readings = Labeller::shipped().model().origin.labels;
         let examples = held_out(&generator, seed, lines);
@@ -98,17 +99,44 @@ impl Report {
         };
         self.line(
             "The labeller was not trained on it. The rules were written and corrected with it at hand, so what they hide there is an upper \
-             bound; the generator below, of which the rules know nothing, is the better hint for other formats. Families are derived from \
-             what surrounds the values.\n",
+             bound. Families are derived from what surrounds the values.\n",
         );
         let names = families(&lines, FAMILY);
+        let plain_name = "untouched real lines";
+        let sort = |line: &Labelled| match line.kind.as_str() {
+            "pii" => "lines with values",
+            "hardneg" => "look-alike lines",
+            _ => "clean lines beside them",
+        };
+        let with_names = lines.iter().zip(&names).map(|(line, name)| (line, &**name, sort(line)));
+        let untouched = plain.iter().map(|line| (line, plain_name, plain_name));
+        self.lines(with_names.chain(untouched));
+        Ok(())
+    }
+
+    fn formats(&mut self) -> anyhow::Result<()> {
+        self.line("## Formats of others\n");
+        self.line(
+            "Written by somebody who had read neither the rules nor the generator ([formats](train/formats)). At first sight 0.867 of the \
+             values were hidden, and 4.1 % of the look-alike lines touched; then kinds of errors in them were worked on, so this says whether \
+             it stays, and not what the next format will bring.\n",
+        );
+        let lines = formats()?;
+        let sort = |line: &Labelled| match line.kind.as_str() {
+            "pii" => "lines with values",
+            _ => "look-alike lines",
+        };
+        self.lines(lines.iter().map(|line| (line, &*line.src, sort(line))));
+        Ok(())
+    }
+
+    /// Lines with their families and sorts.
+    fn lines<'a>(&mut self, lines: impl Iterator<Item = (&'a Labelled, &'a str, &'a str)>) {
         let (scanner, mut labeller) = (Scanner::new(), Labeller::shipped());
         let mut by_sort: BTreeMap<&str, Three> = BTreeMap::new();
         let mut by_type: BTreeMap<&str, Three> = BTreeMap::new();
         let mut by_family: BTreeMap<&str, Three> = BTreeMap::new();
-        let plain_name = "untouched real lines".to_owned();
-        let names = names.iter().chain(std::iter::repeat(&plain_name));
-        for (i, (line, name)) in lines.iter().chain(&plain).zip(names).enumerate() {
+        for (line, name, sort) in lines {
             let text = line.text.as_bytes();
             let (mut rules, mut labelled) = (Vec::new(), Vec::new());
             scanner.scan(text, &mut rules);
@@ -116,12 +144,6 @@ impl Report {
             let found = [ranges(&rules), ranges(&labelled)];
             let gold: Vec<_> = line.spans.iter().map(Place::range).collect();
             let ignore: Vec<_> = line.ignore.iter().map(Place::range).collect();
-            let sort = match (i < lines.len(), line.kind.as_str()) {
-                (false, _) => plain_name.as_str(),
-                (true, "pii") => "lines with values",
-                (true, "hardneg") => "look-alike lines",
-                (true, _) => "clean lines beside them",
-            };
             by_sort.entry(sort).or_default().add(text, &gold, &ignore, found.clone());
             for (place, gold) in line.spans.iter().zip(&gold) {
                 let gold = std::slice::from_ref(gold);
@@ -134,7 +156,6 @@ impl Report {
         self.totals(&by_sort);
         self.shares("type", by_type.iter().map(|(name, three)| (*name, three)));
         self.shares("family", by_family.iter().map(|(name, three)| (name.trim(), three)));
-        Ok(())
     }
 
     fn totals(&mut self, by_sort: &BTreeMap<&str, Three>) {
@@ -196,7 +217,7 @@ impl Report {
         self.line("## Generator, families left out\n");
         self.line(
             "Every family is measured by a model that was trained without it, without seven or more others and without an eighth of the \
-             carriers; with the shipped thresholds.\n",
+             carriers; with the shipped thresholds. The rules were written with kinds of errors in its lines at hand.\n",
         );
         let scanner = Scanner::new();
         let mut by_family: BTreeMap<usize, Three> = BTreeMap::new();
