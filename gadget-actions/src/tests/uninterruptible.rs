@@ -32,8 +32,12 @@ impl Frozen {
         let writer = Child::script(&format!("exec unshare --mount sh -c '{script}'"));
         let mount = format!("/proc/{}/root{}/fs", writer.pid(), dir.path().display());
         let frozen = Self { writer, mount: mount.into(), _dir: dir };
+        // For a while: it also sleeps like that until its program is read from the disk.
+        let mut asleep = 0;
         for _ in 0..200 {
-            if frozen.writer.state() == b'D' && frozen.call("comm") == "dd\n" {
+            let sleeps = frozen.writer.state() == b'D' && frozen.call("comm") == "dd\n";
+            asleep = if sleeps { asleep + 1 } else { 0 };
+            if asleep == 20 {
                 return Some(frozen);
             }
             std::thread::sleep(Duration::from_millis(10));
