@@ -28,12 +28,14 @@ fuzz_target!(|bytes: &[u8]| {
         );
     }
     drop(archive);
-    // Each part goes to a place of its own: its first two bytes say where, in steps of eight bytes from the page of a name on.
+    // Each part goes to a place of its own: its first two bytes say where, in steps of eight bytes from the first page of names on, or from
+    // the first one of lines.
     let file = fs::OpenOptions::new().write(true).open(&path).expect("its file");
     for part in bytes.chunks(64) {
-        let Some((&[low, high], part)) = part.split_first_chunk() else { break };
-        let place = 4096 + u64::from(u16::from_le_bytes([low, high])) * 8;
-        file.write_all_at(part, place.min((2 << 20) - 64)).expect("a write");
+        let Some((&place, part)) = part.split_first_chunk() else { break };
+        let place = u64::from(u16::from_le_bytes(place));
+        let from = if place & 1 == 0 { 4096 } else { (1 + 128) * 4096 };
+        file.write_all_at(part, from + (place >> 1) * 8).expect("a write");
     }
     drop(file);
     let (mut archive, _) = Archive::open(&path, SETTINGS).expect("an archive of anything");

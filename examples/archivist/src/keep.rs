@@ -33,7 +33,7 @@ impl Keep {
         let (archive, left) = Archive::open(&path, settings)?;
         let left = match left {
             Left::Behind { first, last, .. } => Some((first, last)),
-            Left::Nothing | Left::InOrder => None,
+            Left::Nothing | Left::Aside { .. } | Left::InOrder => None,
         };
         let a_day = BudgetSettings { bytes: mega(asked.per_day), ..BudgetSettings::default() };
         let budget = Budget::open(asked.keep.join("budget"), a_day);

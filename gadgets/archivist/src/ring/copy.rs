@@ -9,11 +9,11 @@ use std::sync::Arc;
 use gadget_core::Timestamp;
 
 use super::map::Map;
-use super::page::{FIRST, MAGIC, PAGE};
+use super::page::{FIRST, MAGIC, PAGE, VERSION};
 use super::{Archive, ArchiveSettings, Chain, Service, offset};
 
 /// The first bytes of a copy.
-const COPY: [u8; 8] = *b"gadgcpy\x01";
+const COPY: [u8; 8] = [b'g', b'a', b'd', b'g', b'c', b'p', b'y', VERSION];
 /// What the first page says after them: how many pages there are, how many bytes of a note follow them, the sum of the note, and the first
 /// chain of which the templates are known.
 const NUMBERS: usize = 4;

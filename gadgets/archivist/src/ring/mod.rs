@@ -1,8 +1,8 @@
 //! The last minutes of every log, compressed, in a file that outlives the process.
 //!
-//! A line is appended raw to the chain of its service; a chain that is long or old enough is compressed with LZ4. All of it is in one
-//! mapped file of fixed size, so that a process that is killed loses nothing that was appended. When the file is full, the service that
-//! holds most of it loses its oldest chain: a noisy service cannot take a quiet one's history.
+//! A line is appended raw to the chain of its service; a chain that is long or old enough is put in columns and compressed with LZ4.
+//! All of it is in one mapped file of fixed size, so that a process that is killed loses nothing that was appended. When the file is
+//! full, the service that holds most of it loses its oldest chain: a noisy service cannot take a quiet one's history.
 
 mod column;
 mod copy;
@@ -14,6 +14,7 @@ mod record;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct ArchiveCounts {
     pub packed: u64,
     /// Lines of services beyond the bound, which are one.
     pub crowded: u64,
+    /// Pages that were not as they had been written when the file was opened: after a loss of power, some may not have reached it.
+    pub damaged: u64,
 }
 
 /// Lines of one service in a row.
@@ -91,6 +94,8 @@ struct Chain {
     lines: u32,
     /// The bytes in its pages.
     length: usize,
+    /// Of a raw one: the sum of its last page.
+    sum: u32,
     /// Of a frame: the bytes of its columns.
     columns: usize,
     /// What is in it, once it takes no more lines.
@@ -317,11 +322,13 @@ impl Archive {
                     sum: 0,
                 };
                 map.write(offset(page) + 8, &head.rest());
+                chain.sum = crc32fast::hash(&head.rest());
             }
             let at = offset(chain.pages[nth]);
             let (now, later) = bytes.split_at(bytes.len().min(ROOM - filled));
             map.write(at + HEAD + filled, now);
-            let word = Head::word(Kind::Raw, (filled + now.len()) as u32);
+            chain.sum = add_to_sum(chain.sum, now);
+            let word = Head::word(Kind::Raw, (filled + now.len()) as u32, chain.sum);
             match first {
                 None => first = Some((at, word)),
                 Some(_) => map.commit(at, word),
@@ -363,7 +370,7 @@ impl Archive {
             let at = offset(*page);
             self.map.write(at + 8, &Head { nth: nth as u32, ..head }.rest());
             self.map.write(at + HEAD, part);
-            self.map.commit(at, Head::word(Kind::Frame, part.len() as u32));
+            self.map.commit(at, Head::word(Kind::Frame, part.len() as u32, head.sum));
         }
         self.counts.raw += self.raw.len() as u64;
         self.counts.packed += length as u64;
@@ -378,7 +385,7 @@ impl Archive {
     /// Gives pages back.
     fn release(&mut self, pages: &[u32]) {
         for page in pages {
-            self.map.commit(offset(*page), Head::word(Kind::Free, 0));
+            self.map.commit(offset(*page), Head::word(Kind::Free, 0, 0));
         }
         self.free.extend_from_slice(pages);
     }
@@ -463,6 +470,7 @@ impl Chain {
             last: at,
             lines: 0,
             length: 0,
+            sum: 0,
             columns: 0,
             tally: None,
         }
@@ -472,6 +480,13 @@ impl Chain {
 /// Where a page begins.
 const fn offset(page: u32) -> usize {
     page as usize * PAGE
+}
+
+/// The sum of a page that is filled further.
+fn add_to_sum(sum: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(sum);
+    hasher.update(bytes);
+    hasher.finalize()
 }
 
 /// The contents of pages, one after the other.

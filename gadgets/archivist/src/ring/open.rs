@@ -1,7 +1,7 @@
 //! Opening the file, and finding what an earlier life of the agent has left in it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -11,17 +11,16 @@ use gadget_core::Timestamp;
 use lz4_flex::block::decompress_into;
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock};
 
-use super::column;
+use super::column::{self, LONGEST};
 use super::map::Map;
-use super::page::{CLOSED, FIRST, HEAD, Head, Kind, MAGIC, MOST_SERVICES, NAME, PAGE, ROOM};
+use super::page::{
+    CLOSED, FIRST, HEAD, Head, Kind, MAGIC, MOST_SERVICES, NAME, PAGE, ROOM, VERSION,
+};
 use super::record::Records;
 use super::{Archive, ArchiveCounts, ArchiveSettings, CHAIN, Chain, Service, gather, offset};
 
 /// The smallest file: names, what is reserved, and a little to keep.
 const LEAST: usize = 2 << 20;
-/// No chain is longer than this, whatever the file says.
-const LONGEST: usize = 64 << 20;
-
 /// LZ4 makes nothing smaller than by this.
 const MOST_RATIO: usize = 255;
 
@@ -59,6 +58,12 @@ pub enum ArchiveError {
 pub enum Left {
     /// Nothing, or something that is no archive of this size.
     Nothing,
+    /// An archive of another version of this library, which is beside the new one now: `.version-1` behind its name, or what its
+    /// version is. Nobody but its own version reads it.
+    Aside {
+        /// Its version.
+        version: u8,
+    },
     /// Lines of a process that ended in order.
     InOrder,
     /// Lines of a process that did not: it was killed, or the host lost power.
@@ -91,18 +96,16 @@ impl Archive {
         {
             return Err(ArchiveError::Settings);
         }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
-        let file = options.open(path).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => {
+        let mut file = lock(path)?;
+        let aside = another_version(&file, path)?;
+        if let Some(version) = aside {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".version-{version}"));
+            fs::rename(path, name).map_err(failed)?;
+            file = lock(path)?;
+            if another_version(&file, path)?.is_some() {
                 return Err(ArchiveError::InUse { path: path.into() });
             }
-            other => other.map_err(|error| failed(error.into()))?,
-        }
-        if !ours_or_empty(&file).map_err(failed)? {
-            return Err(ArchiveError::Another { path: path.into() });
         }
         allocate(&file, length).map_err(failed)?;
         let map = Map::new(file).map_err(failed)?;
@@ -111,7 +114,7 @@ impl Archive {
         archive.first = archive.next;
         archive.map.write(0, &MAGIC);
         archive.map.commit(CLOSED, 0);
-        Ok((archive, left))
+        Ok((archive, aside.map_or(left, |version| Left::Aside { version })))
     }
 
     /// One that knows nothing of what is in its file.
@@ -209,6 +212,7 @@ impl Archive {
             last: 0,
             lines: 0,
             length,
+            sum: 0,
             columns: parts.first().map_or(0, |(head, _)| head.raw as usize),
             tally: None,
         };
@@ -238,7 +242,11 @@ impl Archive {
             return None;
         }
         gather(&self.map, &pages, length, &mut self.packed);
-        if crc32fast::hash(&self.packed) != head.sum || head.raw as usize / MOST_RATIO > length {
+        if !is_sum(crc32fast::hash(&self.packed), head.sum) {
+            self.counts.damaged += pages.len() as u64;
+            return None;
+        }
+        if head.raw as usize / MOST_RATIO > length {
             return None;
         }
         self.columns.resize(head.raw as usize, 0);
@@ -248,11 +256,16 @@ impl Archive {
         sound.then_some((Kind::Frame, pages, length, head.service))
     }
 
-    /// A raw chain as far as it was committed, its records in `raw`.
+    /// A raw chain as far as it was committed and is sound, its records in `raw`.
     fn raw_chain(&mut self, parts: &[(Head, u32)]) -> Option<(Kind, Vec<u32>, usize, u32)> {
         let (head, _) = parts.first()?;
         let (mut pages, mut length) = (Vec::new(), 0);
         for ((part, page), nth) in parts.iter().zip(0..) {
+            let held = &self.map.bytes()[offset(*page)..][8..HEAD + part.filled as usize];
+            if !is_sum(crc32fast::hash(held), part.sum) {
+                self.counts.damaged += 1;
+                break;
+            }
             if part.nth != nth
                 || part.service != head.service
                 || length != ROOM * nth as usize
@@ -268,12 +281,39 @@ impl Archive {
     }
 }
 
-/// True of an archive of any version and size, and of a file that was never written to. Anything else is not ours to overwrite.
-fn ours_or_empty(file: &File) -> io::Result<bool> {
+/// Opens or makes the file, and locks it.
+fn lock(path: &Path) -> Result<File, ArchiveError> {
+    let failed = |source: io::Error| ArchiveError::File { path: path.into(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    let file = options.open(path).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ArchiveError::InUse { path: path.into() }),
+        other => other.map(|()| file).map_err(|error| failed(error.into())),
+    }
+}
+
+/// The version of an archive that is of another one. `None` of one of this version and any size, and of a file that was never written
+/// to. What is no archive is not ours to overwrite.
+fn another_version(file: &File, path: &Path) -> Result<Option<u8>, ArchiveError> {
     let mut start = [0; MAGIC.len()];
-    let length = file.metadata()?.len();
-    file.read_exact_at(&mut start[..MAGIC.len().min(length as usize)], 0)?;
-    Ok(start == [0; MAGIC.len()] || start.starts_with(&MAGIC[..MAGIC.len() - 1]))
+    let read = file.metadata().and_then(|metadata| {
+        let length = start.len().min(metadata.len() as usize);
+        file.read_exact_at(&mut start[..length], 0)
+    });
+    read.map_err(|source| ArchiveError::File { path: path.into(), source })?;
+    match start.strip_prefix(&MAGIC[..MAGIC.len() - 1]) {
+        Some(&[version]) => Ok(Some(version).filter(|version| *version != VERSION)),
+        _ if start == [0; MAGIC.len()] => Ok(None),
+        _ => Err(ArchiveError::Another { path: path.into() }),
+    }
+}
+
+/// True if two sums are the same. A fuzzer finds no sums, and is to get beyond them.
+#[expect(unexpected_cfgs, reason = "cargo-fuzz sets it")]
+const fn is_sum(found: u32, said: u32) -> bool {
+    found == said || cfg!(fuzzing)
 }
 
 /// Gives a file its length and its blocks: what a full disk has to say it says now. A file of another length is made anew.

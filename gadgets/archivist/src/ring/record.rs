@@ -63,6 +63,15 @@ fn varint(to: &mut [u8], mut at: usize, mut value: u64) -> usize {
     at + 1
 }
 
+/// Adds a number, seven bits a byte.
+pub(super) fn put(to: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        to.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    to.push(value as u8);
+}
+
 pub(super) fn number(from: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {

@@ -62,6 +62,37 @@ fn what_is_appended_is_read_in_order_of_time() {
 }
 
 #[test]
+fn lines_of_real_systems_come_back_as_they_are_and_take_a_sixth() {
+    let data = std::env::var_os("GADGET_DATA").unwrap_or_else(|| "../../../shared/data".into());
+    let path = Path::new(&data).join("pii/plain_dev.jsonl");
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!("SKIPPED the shared corpus is not there (GADGET_DATA)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let (mut archive, _) = open(&path, 8192);
+    let mut want = Vec::new();
+    for (line, nth) in text.lines().zip(0..) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let [service, text] = ["src", "text"].map(|field| line[field].as_str().unwrap());
+        archive.append(service, at(nth), None, text.as_bytes());
+        want.push((service.to_owned(), at(nth), text.as_bytes().to_vec()));
+    }
+    assert!(!want.is_empty());
+    for service in 0..archive.services.len() {
+        if archive.services[service].open {
+            archive.pack(service);
+        }
+    }
+    let counts = archive.counts();
+    assert!(counts.packed * 6 < counts.raw, "{counts:?}");
+    assert!(all(&archive) == want, "lines differ");
+    drop(archive);
+    assert!(all(&open(&path, 8192).0) == want, "lines differ once the file is opened again");
+}
+
+#[test]
 fn what_was_left_is_found_again_and_what_was_closed_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
@@ -173,6 +204,58 @@ fn a_file_that_is_no_archive_is_left_alone_and_an_archive_is_its_owner_s() {
     assert!(matches!(Archive::open(&link, settings(2048)), Err(ArchiveError::File { .. })));
     // Of another size it is an archive all the same, and made anew.
     assert_eq!(open(&path, 4096).1, Left::Nothing);
+}
+
+#[test]
+fn an_archive_of_another_version_is_set_aside_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let mut of_another = MAGIC.to_vec();
+    of_another[MAGIC.len() - 1] = 1;
+    of_another.extend(b"pages of another kind");
+    fs::write(&path, &of_another).unwrap();
+    let (mut archive, left) = open(&path, 2048);
+    assert_eq!(left, Left::Aside { version: 1 });
+    assert_eq!(fs::read(folder.path().join("ring.version-1")).unwrap(), of_another);
+    archive.append("api", at(0), None, b"hello");
+    assert!(matches!(Archive::open(&path, settings(2048)), Err(ArchiveError::InUse { .. })));
+    drop(archive);
+    let (archive, left) = open(&path, 2048);
+    assert_eq!(
+        (left, all(&archive).len()),
+        (Left::Behind { lines: 1, first: at(0), last: at(0) }, 1)
+    );
+}
+
+/// As after a loss of power: pages of the open chain that did not reach the disk, or not whole.
+#[test]
+fn raw_lines_are_read_up_to_the_page_that_is_damaged_and_it_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let (mut archive, _) = open(&path, 2048);
+    let mut ends = Vec::new();
+    for nth in 0..200 {
+        archive.append("api", at(nth), None, line(nth).as_bytes());
+        ends.push(archive.services[1].chains[0].length);
+    }
+    let pages = archive.services[1].chains[0].pages.clone();
+    assert!(pages.len() > 3);
+    drop(archive);
+    let sound = fs::read(&path).unwrap();
+    for (nth, place) in [(0, HEAD), (2, HEAD + 100), (2, PAGE - 1), (3, 8), (3, 4)] {
+        let mut bytes = sound.clone();
+        bytes[offset(pages[nth]) + place] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let (archive, _) = open(&path, 2048);
+        let lines = all(&archive);
+        assert!(lines.iter().zip(0..).all(|((.., text), nth)| *text == line(nth).into_bytes()));
+        let whole = ends.partition_point(|end| *end <= nth * ROOM);
+        assert_eq!(lines.len(), whole, "page {nth} is damaged at {place}");
+        assert!(archive.counts().damaged > 0, "page {nth} is damaged at {place}");
+    }
+    fs::write(&path, sound).unwrap();
+    let (archive, _) = open(&path, 2048);
+    assert_eq!((all(&archive).len(), archive.counts().damaged), (200, 0));
 }
 
 #[test]
