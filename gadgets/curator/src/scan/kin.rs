@@ -188,3 +188,39 @@ fn is_of_old(date: &[u8]) -> bool {
     }
     old(&date[..4.min(date.len())]) || old(&date[date.len().saturating_sub(4)..])
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::entity::Entity;
+    use crate::scan::Scanner;
+
+    fn names(text: &str) -> Vec<String> {
+        let mut spans = Vec::new();
+        Scanner::new().scan(text.as_bytes(), &mut spans);
+        let name = |span: &&crate::Span| span.entity == Entity::Name;
+        spans.iter().filter(name).map(|span| text[span.range()].to_owned()).collect()
+    }
+
+    #[test]
+    fn a_name_is_one_by_the_mail_address_beside_it() {
+        assert_eq!(names("41;Tamsin Okoro;tamsin.okoro@example.com"), ["Tamsin Okoro"]);
+        assert_eq!(names("41;Coral Harbor;tamsin.okoro@example.com"), [] as [&str; 0]);
+        assert_eq!(names("41;Tamsin Okoro;2026"), [] as [&str; 0], "without one it is none");
+    }
+
+    #[test]
+    fn rows_of_mail_addresses_have_all_their_names() {
+        let row: Vec<String> = [
+            "Ines Abara",
+            "Joel Brandt",
+            "Mira Castell",
+            "Noel Dvorak",
+            "Olga Ekdal",
+            "Petra Falk",
+        ]
+        .iter()
+        .map(|name| format!("{name},{}@example.com", name.to_lowercase().replace(' ', ".")))
+        .collect();
+        assert_eq!(names(&row.join(",")).len(), row.len());
+    }
+}

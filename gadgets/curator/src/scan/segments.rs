@@ -177,3 +177,47 @@ fn sound(value: &[u8], entity: Entity) -> bool {
         _ => digits >= 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Scanner;
+
+    fn left(text: &str) -> String {
+        let (mut spans, mut text) = (Vec::new(), text.to_owned());
+        Scanner::new()
+            .only(&[Name, BirthDate, Address, Ssn, Phone])
+            .scan(text.as_bytes(), &mut spans);
+        for span in spans.iter().rev() {
+            text.replace_range(span.start as usize..span.end as usize, "_");
+        }
+        text
+    }
+
+    #[test]
+    fn fields_of_people_are_hidden_by_their_places_and_the_others_stay() {
+        for (text, want) in [
+            ("PID|1||774||OKAFOR^ADA||19750615|F|||9 Elm Rd^^Bath", "PID|1||774||_||_|F|||_"),
+            (
+                "NM1*IL*1*OKAFOR*ADA****MI*42~DMG*D8*19681130*F~",
+                "NM1*IL*1*_*_****MI*42~DMG*D8*_*F~",
+            ),
+            // An organisation, and the date of the message.
+            (
+                "NM1*PR*2*NORTHERN MUTUAL*****PI*8~DTP*472*D8*20260102~",
+                "NM1*PR*2*NORTHERN MUTUAL*****PI*8~DTP*472*D8*20260102~",
+            ),
+            ("DTM+137:20260102'", "DTM+137:20260102'"),
+        ] {
+            assert_eq!(left(text), want);
+        }
+    }
+
+    #[test]
+    fn a_segment_ends_where_the_next_one_of_its_kind_begins() {
+        let found: Vec<&[u8]> = fields(b"||a|b NK1|c|d", 0, b'|').map(|(_, field)| field).collect();
+        assert_eq!(found, [&b""[..], b"", b"a", b"b NK1"]);
+        let found: Vec<(usize, &[u8])> = fields(b"*a*b~c*d", 0, b'*').collect();
+        assert_eq!(found, [(0, &b""[..]), (1, b"a"), (3, b"b")]);
+    }
+}
