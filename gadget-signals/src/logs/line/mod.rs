@@ -69,8 +69,9 @@ pub fn head(line: &[u8], when: When) -> Head {
         return members(line, start, head, when);
     }
     let text = &line[..line.len().min(start + REACH)];
-    let (timed, tagged, number, paired) = (false, false, false, false);
-    let mut walk = Walk { text, at: start, head, when, words: 2, timed, tagged, number, paired };
+    let (timed, tagged, number, paired, told) = (false, false, false, false, false);
+    let mut walk =
+        Walk { text, at: start, head, when, words: 2, timed, tagged, number, paired, told };
     walk.run();
     walk.head
 }
@@ -120,6 +121,8 @@ struct Walk<'a> {
     number: bool,
     /// The last token was `key=value`.
     paired: bool,
+    /// A key said what the message is; nothing after it changes that.
+    told: bool,
 }
 
 impl Walk<'_> {
@@ -152,7 +155,9 @@ impl Walk<'_> {
     /// All up to here is head.
     fn begin(&mut self) {
         self.skip();
-        self.head.message.start = self.at;
+        if !self.told {
+            self.head.message.start = self.at;
+        }
     }
 
     /// One token; false if the message begins with it.
@@ -293,7 +298,7 @@ impl Walk<'_> {
         let begin = self.at + equals + 1;
         self.at = (begin + taken).min(self.text.len());
         self.head.severity = self.head.severity.or_else(|| level::of_value(key, value));
-        if level::is_message_key(key) {
+        if level::is_message_key(key) && !self.told {
             // auditd: msg=audit(1700000000.123:456)
             if let Some(audit) = value.strip_prefix(b"audit(") {
                 self.head.written =
@@ -308,6 +313,7 @@ impl Walk<'_> {
                 }
                 _ => begin + quoted..self.head.message.end,
             };
+            self.told = true;
         } else if self.head.written.is_none() && level::is_time_key(key) {
             self.head.written = time_value(value, self.when);
         }

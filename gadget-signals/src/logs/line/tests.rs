@@ -151,3 +151,15 @@ proptest::proptest! {
         proptest::prop_assert!(line.as_bytes().get(head.message).is_some());
     }
 }
+
+#[test]
+fn the_first_key_of_a_message_counts_and_what_comes_after_it_does_not() {
+    let when = When { read: Timestamp::from_secs(1_700_000_000), east: 0 };
+    for (line, message) in [
+        ("msg=\"a b\" [info] rest", "a b"),
+        ("msg=\"a b\" msg=\"c d", "a b"),
+        ("n=1 msg=\"a b\" 2023-11-14T22:13:20Z x", "a b"),
+    ] {
+        assert_eq!(&line[head(line.as_bytes(), when).message], message, "{line}");
+    }
+}
