@@ -118,7 +118,7 @@ pub use policy::{
 pub use provider::{Scope, SignalError, SignalProvider, Signals, Silent};
 pub use recording::{Recorder, Recording, RecordingError, ReplaySummary, replay};
 pub use rehearsal::Rehearsal;
-pub use replace::{ensure_regular, replace_file};
+pub use replace::{ensure_regular, replace_file, sync_folder};
 pub use rules::{NotARuleState, RuleState, RuleStates};
 pub use schema::{Changed, Field, Key, Rule, Schema, SettingsError, Table, TextCheck};
 pub use signal::{

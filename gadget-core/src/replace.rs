@@ -26,10 +26,19 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        sync_folder(path)
     };
     put().inspect_err(|_| drop(fs::remove_file(&new)))
+}
+
+/// Makes durable what was renamed in the folder of `path`, or removed.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Says that `path` leads to a regular file or to nothing yet, which may therefore be written, renamed and replaced; gives the path with

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use gadget_core::ensure_regular;
+use gadget_core::{ensure_regular, sync_folder};
 
 use super::tail::position::{Digest, Position};
 
@@ -262,11 +262,8 @@ impl Store {
             file.sync_all()?;
         }
         fs::rename(&name, &self.path)?;
-        if self.sync
-            && let Some(folder) = self.path.parent()
-        {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()?;
+        if self.sync {
+            sync_folder(&self.path)?;
         }
         (self.len, self.first) = (bytes.len() as u64, bytes.len() as u64);
         self.file = Some(file);

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use gadget_core::{Bytes, FlushRequest, Timestamp};
+use gadget_core::{Bytes, FlushRequest, Timestamp, sync_folder};
 use serde_json::json;
 use zstd::stream::write::Encoder;
 
@@ -143,7 +143,7 @@ impl Sink for FileSink {
         self.out = Vec::new();
         to.end()?.sync_all()?;
         fs::rename(part(&path), &path)?;
-        sync(&path)?;
+        sync_folder(&path)?;
         self.last = Some(path);
         Ok(())
     }
@@ -159,12 +159,6 @@ pub(super) fn part(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     name.into()
-}
-
-/// Makes what was renamed in the folder of `path`, or removed, durable.
-pub(super) fn sync(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// A time as a part of a file's name: `20261127T035925Z`.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gadget_core::{FlushRequest, thread_cpu};
+use gadget_core::{FlushRequest, sync_folder, thread_cpu};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
-use super::file::{name, part, sync};
+use super::file::{name, part};
 use super::order::Order;
 use super::{Sink, Summary};
 use crate::ring::{Archive, Entry};
@@ -60,7 +60,7 @@ impl Kept {
             let (from, until) = (request.from, request.until);
             let archive = archive.copy(from, until, &note, file)?;
             fs::rename(&part, &path)?;
-            sync(&path)?;
+            sync_folder(&path)?;
             Ok(archive)
         };
         let archive = keep().inspect_err(|_: &io::Error| drop(fs::remove_file(&part)))?;
@@ -133,7 +133,7 @@ impl Kept {
     /// When it cannot be removed, and would be sent again.
     pub fn done(self) -> io::Result<()> {
         fs::remove_file(&self.path)?;
-        sync(&self.path)
+        sync_folder(&self.path)
     }
 }
 
